@@ -1,0 +1,3 @@
+"""
+Ours beside nginx and twisted.web.proxy, in one run: C{python -m benchmarks}.
+"""

@@ -1,0 +1,163 @@
+"""
+Who is measured: nginx, ours under one or more interpreters, twisted.web.proxy; and the
+origin behind all of them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.nginx import RunningServer, freePort, oursCommand
+
+SMALL = "/small"
+MIDDLE = "/100k"
+LARGE = "/1g"
+LARGE_BYTES = 1 << 30
+
+#: The same file for nginx and for ours.
+PROXY = """
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+error_log error.log;
+worker_rlimit_nofile 16384;
+events {
+    worker_connections 16000;
+}
+http {
+    access_log off;
+    keepalive_timeout 600s;
+    keepalive_requests 1000000000;
+    upstream origin {
+        server 127.0.0.1:%(origin)d;
+        keepalive 32;
+        keepalive_requests 1000000000;
+    }
+    server {
+        listen 127.0.0.1:%(port)d;
+        location / {
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }
+    }
+}
+"""
+
+_ORIGIN = """
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+error_log error.log;
+worker_rlimit_nofile 16384;
+events {
+    worker_connections 16000;
+}
+http {
+    access_log off;
+    sendfile on;
+    keepalive_timeout 600s;
+    keepalive_requests 1000000000;
+    server {
+        listen 127.0.0.1:%(port)d;
+        root files;
+        location = /small { default_type text/plain; return 200 "hello, world\\n"; }
+    }
+}
+"""
+
+
+@dataclass
+class Contender:
+    """
+    A running proxy.
+
+    @ivar name: as it stands in the table.
+    @ivar kind: C{nginx}, C{ours} or C{web.proxy}.
+    """
+
+    name: str
+    kind: str
+    server: RunningServer
+    port: int
+
+
+def startOrigin(nginx: str, folder: Path, core: int) -> tuple[RunningServer, int]:
+    """
+    nginx with a small answer, a file of 100 kB and one of 1 GiB (of zeros).
+    """
+    folder.mkdir()
+    folder.chmod(0o755)
+    files = folder / "files"
+    files.mkdir()
+    (files / MIDDLE[1:]).write_bytes(b"x" * 100_000)
+    with open(files / LARGE[1:], "wb") as large:
+        large.truncate(LARGE_BYTES)
+    port = freePort()
+    server = RunningServer(_pin(core, [nginx]), folder, _ORIGIN % {"port": port})
+    return server, port
+
+
+def startNginx(nginx: str, folder: Path, origin: int, core: int) -> Contender:
+    """
+    Real nginx as a proxy.
+    """
+    return _start(_version([nginx, "-v"]), "nginx", [nginx], folder, origin, core)
+
+
+def startOurs(python: str, folder: Path, origin: int, core: int) -> Contender:
+    """
+    Ours under one interpreter.
+    """
+    name = f"twisted_upstream, {interpreter(python)}"
+    return _start(name, "ours", oursCommand(python), folder, origin, core)
+
+
+def startWebProxy(python: str, folder: Path, origin: int, core: int) -> Contender:
+    """
+    C{twisted.web.proxy.ReverseProxyResource}.
+    """
+    folder.mkdir()
+    folder.chmod(0o755)
+    port = freePort()
+    command = [python, "-m", "benchmarks.webproxy", str(port), str(origin)]
+    server = RunningServer(_pin(core, command), folder, "")
+    return Contender(
+        f"twisted.web.proxy, {interpreter(python)}", "web.proxy", server, port
+    )
+
+
+def interpreter(python: str) -> str:
+    """
+    An interpreter's name and version: C{CPython 3.11.2}, C{PyPy 7.3.19 (3.11)}.
+    """
+    script = (
+        "import platform, sys; p = platform.python_version();"
+        " i = '.'.join(map(str, sys.implementation.version[:3]));"
+        " n = platform.python_implementation();"
+        " print(n, p if n == 'CPython' else i + ' (' + p + ')')"
+    )
+    return _version([python, "-c", script])
+
+
+def _start(
+    name: str, kind: str, command: list[str], folder: Path, origin: int, core: int
+) -> Contender:
+    folder.mkdir()
+    folder.chmod(0o755)
+    port = freePort()
+    text = PROXY % {"port": port, "origin": origin}
+    return Contender(name, kind, RunningServer(_pin(core, command), folder, text), port)
+
+
+def _pin(core: int, command: Sequence[str]) -> list[str]:
+    return ["taskset", "-c", str(core), *command]
+
+
+def _version(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = (done.stdout + done.stderr).strip()
+    return said.removeprefix("nginx version: ").replace("nginx/", "nginx ")

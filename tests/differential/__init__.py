@@ -1,0 +1,3 @@
+"""
+One nginx.conf under real nginx and under ours: what differs?
+"""

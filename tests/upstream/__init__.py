@@ -1,0 +1,3 @@
+"""
+Tests of passing a request to a group.
+"""

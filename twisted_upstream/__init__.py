@@ -1,0 +1,3 @@
+"""
+nginx's upstream subsystem for Twisted.
+"""

@@ -1,0 +1,3 @@
+"""
+Choosing a server, for http and stream alike.
+"""

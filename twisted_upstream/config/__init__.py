@@ -1,0 +1,3 @@
+"""
+The configuration language: text to frozen options. Knows no feature, no reactor.
+"""

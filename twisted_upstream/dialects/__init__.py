@@ -1,0 +1,3 @@
+"""
+Protocols that a client request can be passed in. Bytes in, values out.
+"""

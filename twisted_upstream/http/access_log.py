@@ -1,0 +1,263 @@
+"""
+C{log_format} and C{access_log}: a line for each request, its format compiled once.
+
+nginx: C{ngx_http_log_module.c}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..config.directive import HTTP_ANY, Where, directive
+from ..config.syntax import ConfigError, Node
+from ..config.values import Template, parseSize, parseTemplate, parseTime
+from ..variables import escapeJSON, escapeLog
+
+if TYPE_CHECKING:
+    from ..config.build import Block
+    from ..logs import Logs
+    from ..variables import Value, Variables
+
+_COMBINED = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent'
+    ' "$http_referer" "$http_user_agent"'
+)
+
+_ESCAPES: dict[str, tuple[Callable[[bytes], bytes] | None, bytes]] = {
+    "default": (escapeLog, b"-"),
+    "json": (escapeJSON, b""),
+    "none": (None, b""),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogFormat:
+    """
+    One C{log_format}.
+    """
+
+    node: Node | None
+    name: str
+    text: str
+    escape: str = "default"
+
+
+def _format(node: Node) -> LogFormat:
+    name, *parts = node.words
+    escape = "default"
+    if parts and parts[0].startswith("escape="):
+        escape = parts.pop(0).removeprefix("escape=")
+        if escape not in _ESCAPES:
+            raise node.error(f'unknown log format escaping "{escape}"', word=1)
+    return LogFormat(node=node, name=name, text="".join(parts), escape=escape)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessLogLine:
+    """
+    One C{access_log}.
+
+    @ivar path: may have variables; empty: C{off}.
+    @ivar buffer: bytes.
+    @ivar flush: seconds.
+    @ivar gzip: level of compression; 0: none.
+    @ivar condition: C{if=}.
+    """
+
+    node: Node
+    path: str
+    format: str = "combined"
+    buffer: int = 0
+    flush: float | None = None
+    gzip: int = 0
+    condition: Template | None = None
+
+
+def _accessLog(node: Node) -> AccessLogLine:
+    path = node.words[0]
+    if path == "off":
+        if len(node.words) > 1:
+            raise node.error(f'invalid parameter "{node.words[1]}"', word=1)
+        return AccessLogLine(node=node, path="")
+    if path.startswith("syslog:"):
+        raise node.error("logging to syslog is not supported", word=0)
+    name = "combined"
+    buffer, flush, gzip = 0, None, 0
+    condition: Template | None = None
+    for index, word in enumerate(node.words[1:], 1):
+        key, given, value = word.partition("=")
+        try:
+            if word == "gzip":
+                gzip = 1
+            elif not given:
+                if index != 1:
+                    raise ValueError
+                name = word
+            elif key == "buffer":
+                buffer = parseSize(value)
+                if not buffer:
+                    raise ValueError
+            elif key == "flush":
+                flush = parseTime(value)
+            elif key == "gzip":
+                gzip = int(value)
+                if not 1 <= gzip <= 9:
+                    raise ValueError
+            elif key == "if":
+                condition = parseTemplate(value)
+            else:
+                raise ValueError
+        except ValueError:
+            raise node.error(f'invalid parameter "{word}"', word=index) from None
+    if gzip and not buffer:
+        buffer = 64 * 1024
+    if flush is not None and not buffer:
+        raise node.error(f'no buffer is defined for access_log "{path}"')
+    return AccessLogLine(
+        node=node,
+        path=path,
+        format=name,
+        buffer=buffer,
+        flush=flush,
+        gzip=gzip,
+        condition=condition,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessLogOptions:
+    """
+    Access logs.
+    """
+
+    formats: tuple[LogFormat, ...] = directive(
+        "log_format",
+        Where.HTTP,
+        _format,
+        arity=(2, None),
+        repeat=True,
+        default=(),
+        doc="A format of access logs.",
+    )
+    logs: tuple[AccessLogLine, ...] = directive(
+        "access_log",
+        HTTP_ANY | Where.IF | Where.LIMIT_EXCEPT,
+        _accessLog,
+        arity=(1, None),
+        repeat=True,
+        default=(),
+        doc="Where requests are logged, in which format, and which of them.",
+    )
+    openLogFileCache: str = directive(
+        "open_log_file_cache",
+        HTTP_ANY,
+        lambda node: node.words[0],
+        arity=(1, 4),
+        default="off",
+        doc="Accepted: files whose names have variables are always kept open.",
+    )
+
+
+class AccessLogs:
+    """
+    The formats and files of one configuration.
+    """
+
+    def __init__(self, block: Block, logs: Logs, variables: Variables) -> None:
+        """
+        @param block: C{http}.
+        @raise ConfigError: a format is defined twice.
+        """
+        self._logs = logs
+        self._variables = variables
+        self._formats = {"combined": LogFormat(node=None, name="", text=_COMBINED)}
+        for each in block.of(AccessLogOptions).formats:
+            if each.name in self._formats and each.node is not None:
+                raise each.node.error(f'duplicate "log_format" name "{each.name}"')
+            self._formats[each.name] = each
+        self._values: dict[str, Value] = {}
+
+    def compile(self, block: Block) -> list[Callable[[Any], None]]:
+        """
+        What writes the lines of one place's requests.
+
+        @raise ConfigError: a format is unknown, or has an unknown variable.
+        """
+        lines = block.of(AccessLogOptions).logs
+        if not lines:
+            return [self._line(None, "logs/access.log", "combined")]
+        return [
+            self._line(line, line.path, line.format) for line in lines if line.path
+        ]
+
+    def _line(
+        self, line: AccessLogLine | None, path: str, name: str
+    ) -> Callable[[Any], None]:
+        value = self._value(name, line)
+        write = self._writer(line, path)
+        condition: Value | None = None
+        if line is not None and line.condition is not None:
+            condition = self._variables.compile(line.condition, line.node)
+        if condition is None:
+            return lambda request: write(request, value(request) + b"\n")
+
+        def log(request: Any) -> None:
+            if condition(request) not in (b"", b"0"):
+                write(request, value(request) + b"\n")
+
+        return log
+
+    def _value(self, name: str, line: AccessLogLine | None) -> Value:
+        found = self._values.get(name)
+        if found is None:
+            form = self._formats.get(name)
+            if form is None:
+                assert line is not None
+                raise line.node.error(f'unknown log format "{name}"')
+            escape, absent = _ESCAPES[form.escape]
+            found = self._values[name] = self._variables.compileLog(
+                form.text, escape, absent, form.node
+            )
+        return found
+
+    def _writer(
+        self, line: AccessLogLine | None, path: str
+    ) -> Callable[[Any, bytes], None]:
+        if line is None:
+            write = self._logs.accessLog(path).write
+            return lambda request, data: write(data)
+        if parseTemplate(path).constant is None:
+            # Each value is a file of its own; bounded, as values may be the client's.
+            name = self._variables.compile(path, line.node)
+            return _Named(self._logs, name).write
+        try:
+            write = self._logs.accessLog(
+                path, line.buffer, line.flush, line.gzip
+            ).write
+        except ValueError as e:
+            raise line.node.error(str(e)) from None
+        return lambda request, data: write(data)
+
+
+class _Named:
+    """
+    Log files whose names have variables: opened, written, closed.
+    """
+
+    def __init__(self, logs: Logs, name: Value) -> None:
+        self._logs = logs
+        self._name = name
+
+    def write(self, request: Any, data: bytes) -> None:
+        path = self._name(request)
+        if b"\0" in path or b"../" in path:
+            return
+        try:
+            self._logs.writeOnce(path.decode("utf-8", "surrogateescape"), data)
+        except OSError as e:
+            request.logError("crit", f"open() {path!r} failed", e.errno or 0)
+
+
+__all__ = ["AccessLogOptions", "AccessLogs", "ConfigError"]

@@ -1,0 +1,280 @@
+"""
+The body of a client's request: held in memory, then in a file, or passed as it comes.
+
+nginx: C{ngx_http_request_body.c}
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from ..wire.body import Chunked, InvalidBody, Length
+
+if TYPE_CHECKING:
+    from .server import HTTPServerProtocol
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class BodyReceiver(Protocol):
+    """
+    Who takes a body as it comes.
+    """
+
+    def bodyReceived(self, data: bytes, last: bool) -> None:
+        """
+        The next bytes of the body.
+        """
+
+    def abort(self, status: int) -> None:
+        """
+        The body has failed: there will be no more of it.
+        """
+
+
+class RequestBody:
+    """
+    One request's body.
+
+    @ivar complete: has all of it been received?
+    @ivar size: bytes received so far, without framing.
+    @ivar parts: what is held in memory.
+    @ivar file: what is held in a file: all of it, or C{None}.
+    @ivar failed: the status that it failed with, or 0.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_decoder",
+        "_deliver",
+        "_discarding",
+        "_done",
+        "_expect",
+        "_limit",
+        "_memory",
+        "_paused",
+        "_receiver",
+        "_tempPath",
+        "_timeout",
+        "_toFile",
+        "begun",
+        "complete",
+        "failed",
+        "file",
+        "parts",
+        "size",
+    )
+
+    def __init__(
+        self, connection: HTTPServerProtocol, length: int | None, expect: bool
+    ) -> None:
+        """
+        @param length: its Content-Length; C{None}: it is chunked.
+        @param expect: the client waits for 100 Continue.
+        """
+        self._connection = connection
+        self._decoder: Any = Chunked(fromClient=True) if length is None else Length(length)
+        self._expect = expect
+        self._done: Callable[[], None] | None = None
+        self._receiver: BodyReceiver | None = None
+        self._discarding = False
+        self._paused = False
+        self._limit = 0
+        self._memory = 0
+        self._timeout = 60.0
+        self._tempPath: str | None = None
+        self._toFile = False
+        self.begun = False
+        self.complete = length == 0
+        self.failed = 0
+        self.size = 0
+        self.parts: list[bytes] = []
+        self.file: IO[bytes] | None = None
+
+    def read(self, done: Callable[[], None]) -> None:
+        """
+        Receive all of it, then call C{done}.  A body that fails answers the client by
+        itself.
+        """
+        if self.complete:
+            done()
+            return
+        self._done = done
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Start receiving: what has come already is taken now.
+        """
+        if self.begun:
+            return
+        self.begun = True
+        connection = self._connection
+        location = connection.request.location
+        self._limit = location.maxBodySize
+        self._memory = location.bodyBufferSize
+        self._timeout = location.bodyTimeout
+        self._tempPath = location.bodyTempPath
+        self._toFile = location.bodyInFileOnly
+        if self._expect and not connection.hasInput():
+            connection.transport.write(_CONTINUE)
+        connection.receiveBody(self.received)
+        if not self.complete and not self.failed:
+            connection.deadline.set(self._timeout)
+
+    def received(self, data: bytes) -> bytes:
+        """
+        Take the next bytes of the connection.
+
+        @return: those that follow the body.
+        """
+        decoder = self._decoder
+        try:
+            piece = decoder.inputFilter(data)
+        except InvalidBody as e:
+            self._connection.request.logError("error", str(e))
+            self._fail(400)
+            return b""
+        if piece:
+            self.size += len(piece)
+            if self._limit and self.size > self._limit and not self._discarding:
+                self._connection.request.logError(
+                    "error", "client intended to send too large chunked body"
+                )
+                self._fail(413)
+                return b""
+            self._keep(piece)
+        if decoder.remaining == 0:
+            self.complete = True
+            self._connection.deadline.clear()
+            rest: bytes = decoder.excess
+            decoder.excess = b""
+            self._ended()
+            return rest
+        if self.begun:
+            self._connection.deadline.set(self._timeout)
+        return b""
+
+    def _keep(self, piece: bytes) -> None:
+        if self._discarding:
+            return
+        if self._receiver is not None:
+            self._receiver.bodyReceived(piece, self._decoder.remaining == 0)
+            return
+        if self.file is None and (self.size > self._memory or self._toFile):
+            self.file = tempfile.TemporaryFile(dir=self._tempPath, buffering=0)
+            for part in self.parts:
+                self._write(part)
+            self.parts = []
+            self._connection.request.logError(
+                "warn", "a client request body is buffered to a temporary file"
+            )
+        if self.file is not None:
+            self._write(piece)
+        else:
+            self.parts.append(piece)
+
+    def _write(self, piece: bytes) -> None:
+        assert self.file is not None
+        view = memoryview(piece)
+        while view:
+            view = view[self.file.write(view) :]
+
+    def _ended(self) -> None:
+        done, self._done = self._done, None
+        receiver = self._receiver
+        if done is not None:
+            done()
+        elif receiver is not None:
+            # The end by itself: a chunked body has a last chunk.
+            self._receiver = None
+            receiver.bodyReceived(b"", True)
+
+    def stream(self, receiver: BodyReceiver) -> None:
+        """
+        Pass to C{receiver} what there is and what comes.
+        """
+        self.begin()
+        parts, self.parts = self.parts, []
+        if self.complete:
+            receiver.bodyReceived(b"".join(parts), True)
+            return
+        self._receiver = receiver
+        if parts:
+            receiver.bodyReceived(b"".join(parts), False)
+
+    def pause(self) -> None:
+        """
+        The receiver has too much for now.
+        """
+        if not self._paused and not self.complete:
+            self._paused = True
+            self._connection.deadline.clear()
+            self._connection.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """
+        The receiver can take more.
+        """
+        if self._paused:
+            self._paused = False
+            if not self.complete:
+                self._connection.deadline.set(self._timeout)
+            self._connection.transport.resumeProducing()
+
+    def discard(self) -> None:
+        """
+        Nobody wants the rest.
+        """
+        self._discarding = True
+        self._receiver = None
+        self._done = None
+        self.parts = []
+        self.resume()
+        self.close()
+
+    def _fail(self, status: int) -> None:
+        self.failed = status
+        self._connection.deadline.clear()
+        self._connection.request.keepalive = False
+        receiver, self._receiver = self._receiver, None
+        self._done = None
+        if receiver is not None:
+            receiver.abort(status)
+        elif not self._discarding:
+            self._connection.request.failResponse(status)
+
+    def timedOut(self) -> None:
+        """
+        The client has sent nothing for too long.
+        """
+        self._connection.request.logError("info", "client timed out", 110)
+        self._fail(408)
+
+    def ended(self) -> None:
+        """
+        The client has closed its connection, or its half of it, within the body.
+        """
+        self._connection.request.logError(
+            "info", "client prematurely closed connection"
+        )
+        self._fail(400)
+
+    def close(self) -> None:
+        """
+        Give the file back to the system.
+        """
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    @property
+    def value(self) -> bytes | None:
+        """
+        C{$request_body}: C{None} when it is in a file, or was not read.
+        """
+        if self.file is not None or not self.begun:
+            return None
+        return b"".join(self.parts) or None

@@ -1,0 +1,540 @@
+"""
+From the C{http} block to what serves it: the composition of servers and locations.
+
+nginx: C{ngx_http_block()}, C{ngx_http_init_locations()},
+C{ngx_http_optimize_servers()}
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .. import plugins
+from ..config.build import Block
+from ..config.directive import Where
+from ..config.syntax import ConfigError, Node, Problem
+from ..config.values import Template
+from ..interfaces import IDialect
+from ..logs import ErrorLogOptions
+from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
+from ..upstream.group import UpstreamGroup, UpstreamGroups
+from ..upstream.options import PassOptions
+from ..upstream.passing import Passing
+from ..upstream.variables import addVariables as addUpstreamVariables
+from ..variables import Value, Variables
+from ..wire.http1 import HeadLimits
+from ..wire.proxy_protocol import readProxyHeader
+from . import proxy_protocol
+from .access_log import AccessLogs
+from .listen import ListenLine, ServerOptions, defaultPort
+from .location import Location, Locations
+from .options import ConnectionOptions, LocationOptions
+from .phases.access import compileAccess, compileLimitExcept, isInternal
+from .phases.error_page import ErrorPageOptions, compileErrorPages, signature
+from .phases.headers import compileHeaders, compileTrailers
+from .phases.paths import compilePaths
+from .phases.realip import compileRealip
+from .phases.rewrite import compileRewrite
+from .phases.static import compileStatic
+from .phases.try_files import compileTryFiles
+from .regex import compileMatcher
+from .routing import Address, Server, ServedBy
+from .variables import addVariables
+
+if TYPE_CHECKING:
+    from ..logs import Logs
+    from ..upstream.connection import UpstreamFactory
+    from ..upstream.group import Surroundings
+    from .regex import Matcher
+
+
+class Socket:
+    """
+    A listening address and what was said of its socket.
+    """
+
+    def __init__(self, sockaddr: Sockaddr, address: Address) -> None:
+        self.sockaddr = sockaddr
+        self.address = address
+        self.line: ListenLine | None = None
+
+
+class HTTPBuild:
+    """
+    One C{http} block being built.
+
+    Phases and dialects get it as C{build}: to compile texts, to find the location of an
+    inner block, and for the paths and the clock.
+
+    @ivar prefix: the directory that relative paths of files are under.
+    @ivar seconds: seconds since 1970.
+    @ivar sockets: the listening addresses, once built.
+    @ivar groups: all groups of servers.
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        *,
+        prefix: str,
+        logs: Logs,
+        served: ServedBy,
+        variables: Variables,
+        surroundings: Surroundings,
+        factory: UpstreamFactory,
+        dial: Callable[..., Callable[[], None]],
+        makeResolver: Callable[[Sequence[str], Node, float], Any],
+    ) -> None:
+        """
+        @param dial: opens connections to servers.
+        @param makeResolver: takes the words and the line of C{resolver}, and its
+            time-out in seconds.
+        """
+        self.block = block
+        self.prefix = prefix
+        self.seconds: Callable[[], float] = time.time
+        self.variables = variables
+        self.served = served
+        self.sockets: list[Socket] = []
+        self.resolvers: dict[tuple[Any, float], Any] = {}
+        self.tempPaths: set[str] = set()
+        self._logs = logs
+        self._factory = factory
+        self._dial = dial
+        self._makeResolver = makeResolver
+        self._problems: list[Problem] = []
+        self._made: dict[Block, Location] = {}
+        self._dialects = plugins.find(IDialect)
+        self.groups = UpstreamGroups(surroundings, self.compile)
+
+    # ---- what phases and dialects ask -----------------------------------------------
+
+    def compile(self, text: Template | str, node: Node) -> Value:
+        """
+        Compile a text with variables.
+        """
+        return self.variables.compile(text, node)
+
+    def compileMatcher(self, text: str, node: Node, ignoreCase: bool = False) -> Matcher:
+        """
+        Compile a regular expression; its named groups become variables.
+        """
+        return compileMatcher(text, node, self, ignoreCase)
+
+    def locationFor(self, block: Block) -> Location:
+        """
+        The location that the inside of an C{if} or C{limit_except} makes.
+        """
+        found = self._made.get(block)
+        if found is None:
+            outer = self._outer(block)
+            name = "" if outer is None else _nameOf(outer)
+            found = self._location(block, name)
+        return found
+
+    def passOf(self, block: Block, name: str) -> tuple[Template, Node, Block]:
+        """
+        The C{*_pass} that counts in a block: its own, or inside of an C{if} or a
+        C{limit_except} that of the location around it.
+
+        @return: the text, its line, and the block that it stands in.
+        """
+        place: Block | None = block
+        while place is not None:
+            text = place.of(PassOptions, name).target
+            if text is not None:
+                return text, place.nodes(f"{name}_pass")[0], place
+            place = self._outer(place)
+        raise LookupError(name)
+
+    @staticmethod
+    def _outer(block: Block) -> Block | None:
+        inner = Where.IF | Where.LIMIT_EXCEPT
+        return block.parent if block.where & inner else None
+
+    # ---- all of it ------------------------------------------------------------------
+
+    @contextmanager
+    def _collecting(self) -> Iterator[None]:
+        """
+        Go on after a mistake, to find the others.
+        """
+        try:
+            yield
+        except ConfigError as e:
+            self._problems += [p for p in e.problems if p not in self._problems]
+
+    def build(self) -> None:
+        """
+        Build everything.
+
+        @raise ConfigError: with every mistake there is.
+        """
+        from ..maps.map import defineMaps
+
+        variables = self.variables
+        addVariables(variables)
+        addUpstreamVariables(variables)
+        variables.add(proxy_protocol.variables())
+        variables.addPrefix(proxy_protocol.TLV_PREFIX, proxy_protocol.tlvVariable)
+        for name in self._dialects:
+            with self._collecting():
+                self._dialectVariables(name)
+        with self._collecting():
+            defineMaps(self.block, self)
+        with self._collecting():
+            self._accessLogs = AccessLogs(self.block, self._logs, variables)
+        blocks = self.block.inner
+        for block in blocks:
+            if block.where is Where.UPSTREAM:
+                with self._collecting():
+                    self.groups.define(block, 80)
+        addresses: dict[Sockaddr, Socket] = {}
+        for block in blocks:
+            if block.where is Where.SERVER:
+                with self._collecting():
+                    self._server(block, addresses)
+        self.sockets = list(addresses.values())
+        for error in variables.check():
+            self._problems += error.problems
+        if self._problems:
+            raise ConfigError(self._problems)
+
+    def _dialectVariables(self, name: str) -> None:
+        try:
+            dialect: Any = self._dialects[name]
+        except plugins.PluginError:
+            # It is complained of where it is used.
+            return
+        variables = getattr(dialect, "variables", None)
+        if variables is not None:
+            self.variables.add(variables())
+
+    # ---- servers --------------------------------------------------------------------
+
+    def _server(self, block: Block, addresses: dict[Sockaddr, Socket]) -> None:
+        options = block.of(ServerOptions)
+        names = [
+            socket.gethostname().lower() if name == "$hostname" else name
+            for line in options.names
+            for name in line
+        ]
+        root = self._location(block, "")
+        locations = self._locations(block)
+        name = names[0].removeprefix(".") if names else ""
+        server = Server(name, root, locations)
+        server.named = self._named
+        server.mergeSlashes = block.of(ConnectionOptions).mergeSlashes
+        server.postRead = compileRealip(block, self)
+        with self._collecting():
+            server.rewrite = compileRewrite(block, self)
+        lines = options.listens
+        if not lines:
+            sockaddr = inetSockaddr("0.0.0.0", defaultPort())
+            lines = (ListenLine(node=block.node, sockaddrs=(sockaddr,)),)
+        seen: set[Sockaddr] = set()
+        matchers: dict[str, Matcher] = {}
+        for line in lines:
+            for sockaddr in line.sockaddrs:
+                if sockaddr in seen:
+                    raise line.node.error(f"a duplicate listen {line.node.words[0]}")
+                seen.add(sockaddr)
+                address = self._address(sockaddr, line, server, block, addresses)
+                self._addNames(address, names, server, block, matchers)
+
+    def _address(
+        self,
+        sockaddr: Sockaddr,
+        line: ListenLine,
+        server: Server,
+        block: Block,
+        addresses: dict[Sockaddr, Socket],
+    ) -> Address:
+        found = addresses.get(sockaddr)
+        if found is None:
+            name = sockaddrName(sockaddr)
+            connection = block.of(ConnectionOptions)
+            found = Socket(
+                sockaddr,
+                Address(name, server, _limits(connection), connection.headerTimeout),
+            )
+            found.isDefault = line.isDefault  # type: ignore[attr-defined]
+            addresses[sockaddr] = found
+        elif line.isDefault:
+            if found.isDefault:  # type: ignore[attr-defined]
+                raise line.node.error(
+                    f"a duplicate default server for {line.node.words[0]}"
+                )
+            connection = block.of(ConnectionOptions)
+            found.isDefault = True  # type: ignore[attr-defined]
+            found.address.default = server
+            found.address.limits = _limits(connection)
+            found.address.headerTimeout = connection.headerTimeout
+        if line.options is not None:
+            if found.line is not None:
+                raise line.node.error(
+                    f"duplicate listen options for {line.node.words[0]}"
+                )
+            found.line = line
+        if line.proxyProtocol:
+            found.address.proxyProtocol = readProxyHeader
+        return found.address
+
+    def _addNames(
+        self,
+        address: Address,
+        names: Sequence[str],
+        server: Server,
+        block: Block,
+        matchers: dict[str, Matcher],
+    ) -> None:
+        nodes = block.nodes("server_name")
+        for name in names:
+            if name.startswith("~"):
+                matches = matchers.get(name)
+                if matches is None:
+                    matches = matchers[name] = self.compileMatcher(
+                        name[1:], nodes[0], True
+                    )
+                address.addRegex(matches, server)
+                continue
+            if "/" in name or name in (".", "*") or "*" in name.strip("*"):
+                raise nodes[0].error(
+                    f'invalid server name or wildcard "{name}" on {address.name}'
+                )
+            if not address.addName(name, server):
+                nodes[0].warning(
+                    f'conflicting server name "{name}" on {address.name}, ignored'
+                )
+
+    # ---- locations ------------------------------------------------------------------
+
+    _named: dict[str, Location]
+
+    def _locations(self, block: Block) -> Locations:
+        """
+        The locations of a server.
+        """
+        self._named = {}
+        return self._level(block, None)
+
+    def _level(self, block: Block, outer: str | None) -> Locations:
+        level = Locations()
+        for inner in block.inner:
+            if inner.where is Where.LOCATION:
+                with self._collecting():
+                    self._addLocation(inner, level, outer)
+        level.bind()
+        return level
+
+    def _addLocation(self, block: Block, level: Locations, outer: str | None) -> None:
+        node = block.node
+        modifier, name = _modifier(node)
+        regex = modifier in ("~", "~*")
+        if outer is not None:
+            if name.startswith("@") and not regex:
+                raise node.error(
+                    f'named location "{name}" can be on the server level only'
+                )
+            if not regex and not name.startswith(outer):
+                raise node.error(f'location "{name}" is outside location "{outer}"')
+        if regex:
+            # Named groups are variables that the inside may use.
+            matches = self.compileMatcher(name, node, modifier == "~*")
+            location = self._location(block, name)
+            level.addRegex(matches, location)
+        else:
+            location = self._location(block, name)
+            if name.startswith("@"):
+                added = self._named.setdefault(name, location) is location
+            elif modifier == "=":
+                added = level.addExact(location)
+            else:
+                added = level.addPrefix(location, modifier == "^~")
+            if not added:
+                raise node.error(f'duplicate location "{name}"')
+        if any(inner.where is Where.LOCATION for inner in block.inner):
+            if modifier == "=":
+                raise node.error(
+                    f'location "{name}" cannot be inside the exact location "{name}"'
+                )
+            prefix = None if regex or name.startswith("@") else name
+            level.addInner(location, self._level(block, prefix))
+
+    def _location(self, block: Block, name: str) -> Location:
+        options = block.of(LocationOptions)
+        location = Location(block, name, options)
+        self._made[block] = location
+        # What errors are answered with must be there whatever else is wrong.
+        location.errorLog = self._logs.errorLog(block.of(ErrorLogOptions).errorLog)
+        location.server = signature(block)
+        with self._collecting():
+            location.errorPages = compileErrorPages(block, self)
+            pages = block.of(ErrorPageOptions).errorPages
+            location.errorPageStatuses = frozenset(
+                status for line in pages for status in line.statuses
+            )
+        with self._collecting():
+            location.editHead = compileHeaders(block, self)
+        with self._collecting():
+            location.trailers = compileTrailers(block, self)
+        with self._collecting():
+            location.accessLogs = self._accessLogs.compile(block)
+        with self._collecting():
+            location.limitExcept = compileLimitExcept(block, self)
+        location.internal = isInternal(block)
+        self._bindLimits(location, options, block)
+        with self._collecting():
+            location.documentRoot = compilePaths(block, self).root  # type: ignore[attr-defined]
+        with self._collecting():
+            self._bindResolver(location, options, block)
+        phases: list[Callable[[Any], bool] | None] = []
+        if block.where is not Where.SERVER:
+            for phase in (compileRealip, compileRewrite, compileAccess, compileTryFiles):
+                with self._collecting():
+                    phases.append(phase(block, self))
+        else:
+            with self._collecting():
+                phases.append(compileAccess(block, self))
+            with self._collecting():
+                phases.append(compileTryFiles(block, self))
+        location.phases = tuple(phase for phase in phases if phase is not None)
+        with self._collecting():
+            self._bindContent(location, block)
+        return location
+
+    def _bindLimits(
+        self, location: Location, options: LocationOptions, block: Block
+    ) -> None:
+        location.bodyTempPath = self._tempPath(options.bodyTempPath[0])
+        with self._collecting():
+            if options.limitRate is not None:
+                location.limitsRate = self.compile(options.limitRate, block.node)
+            if options.limitRateAfter is not None:
+                location.limitsRateAfter = self.compile(
+                    options.limitRateAfter, block.node
+                )
+            if options.earlyHints:
+                location.earlyHints = self._anyTrue(options.earlyHints, block.node)
+
+    def _anyTrue(self, texts: Sequence[str], node: Node) -> Callable[[Any], bool]:
+        values = [self.compile(text, node) for text in texts]
+        return lambda request: any(
+            value(request) not in (b"", b"0") for value in values
+        )
+
+    def _bindResolver(
+        self, location: Location, options: LocationOptions, block: Block
+    ) -> None:
+        if not options.resolver:
+            return
+        key = (options.resolver, options.resolverTimeout)
+        if key not in self.resolvers:
+            place: Block | None = block
+            while place is not None and not place.nodes("resolver"):
+                place = place.parent
+            node = block.node if place is None else place.nodes("resolver")[0]
+            self.resolvers[key] = self._makeResolver(
+                options.resolver, node, options.resolverTimeout
+            )
+        location.resolver = self.resolvers[key]
+
+    def _tempPath(self, path: str) -> str:
+        full = os.path.join(self.prefix, path)
+        self.tempPaths.add(full)
+        return full
+
+    # ---- content --------------------------------------------------------------------
+
+    def _bindContent(self, location: Location, block: Block) -> None:
+        for name in self._dialects:
+            try:
+                self.passOf(block, name)
+            except LookupError:
+                continue
+            location.content = self._passing(block, name).handle
+            text = block.of(PassOptions, name).target
+            named = location.name
+            if text is not None and named.endswith("/") and block.where == Where.LOCATION:
+                modifier, _ = _modifier(block.node)
+                location.autoRedirect = modifier not in ("~", "~*")
+            return
+        location.content = compileStatic(block, self)
+
+    def _passing(self, block: Block, name: str) -> Passing:
+        text, node, _ = self.passOf(block, name)
+        try:
+            dialect: Any = self._dialects[name]
+        except plugins.PluginError as e:
+            raise node.error(str(e)) from None
+        options = block.of(PassOptions, name)
+        factory = dialect.exchangeFactory(block, self)
+        group: UpstreamGroup | None = None
+        constant = text.constant
+        if constant is not None:
+            authority, port = dialect.authority(constant)
+            group = self.groups.named(
+                authority.decode("utf-8", "surrogateescape"), port, node
+            )
+        path = options.tempPath[0] if options.tempPath else f"{name}_temp"
+        return Passing(
+            options,
+            factory,
+            group,
+            self.groups,
+            dial=self._dial,
+            factory=self._factory,
+            deadlines=self.served.deadlines,
+            seconds=self.served.seconds,
+            bind=self._compiled(options.bind, block),
+            limitRate=self._compiled(options.limitRate, block),
+            tempPath=self._tempPath(path),
+        )
+
+    def _compiled(self, text: Template | None, block: Block) -> Value | None:
+        return None if text is None else self.compile(text, block.node)
+
+
+def _limits(options: ConnectionOptions) -> HeadLimits:
+    count, each = options.largeBuffers
+    return HeadLimits(
+        headerBufferSize=options.headerBufferSize,
+        largeBufferCount=count,
+        largeBufferSize=each,
+        maxHeaders=options.maxHeaders,
+        ignoreInvalidHeaders=options.ignoreInvalidHeaders,
+        underscoresInHeaders=options.underscoresInHeaders,
+        mergeSlashes=options.mergeSlashes,
+    )
+
+
+def _modifier(node: Node) -> tuple[str, str]:
+    """
+    The modifier and the name of a C{location}.
+
+    @raise ConfigError: the modifier is unknown.
+    """
+    words = node.words
+    if len(words) == 2:
+        if words[0] not in ("=", "~", "~*", "^~"):
+            raise node.error(f'invalid location modifier "{words[0]}"', word=0)
+        return words[0], words[1]
+    for modifier in ("=", "^~", "~*", "~"):
+        if words[0].startswith(modifier):
+            return modifier, words[0].removeprefix(modifier)
+    return "", words[0]
+
+
+def _nameOf(block: Block) -> str:
+    """
+    The name of the location that C{block} is, or is inside of.
+    """
+    place: Block | None = block
+    while place is not None and place.where is not Where.LOCATION:
+        place = place.parent
+    return "" if place is None else _modifier(place.node)[1]

@@ -1,0 +1,3 @@
+"""
+What a location may do before and around its content; one file per feature.
+"""

@@ -1,0 +1,547 @@
+"""
+One client's request, from its head to the line in the access log.
+
+nginx: C{ngx_http_core_module.c}: C{ngx_http_handler()},
+C{ngx_http_core_run_phases()}, C{ngx_http_internal_redirect()},
+C{ngx_http_named_location()}; C{ngx_http_finalize_request()}.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from ..interfaces import IClient, IReply
+from ..net.sockaddr import addressText, binaryAddress
+from ..wire.uri import UnsafeURI, splitSafe
+from .body import RequestBody
+from .reply import Reply
+
+if TYPE_CHECKING:
+    from ..net.sockaddr import Sockaddr
+    from ..upstream.attempt import Attempt
+    from ..upstream.request import UpstreamRequest
+    from ..wire.head import ResponseHead
+    from .location import Location
+    from .routing import Server
+    from .server import HTTPServerProtocol
+
+#: How often a request may change its URI.  nginx: C{NGX_HTTP_MAX_URI_CHANGES}.
+_CHANGES = 10
+
+#: What X-Accel-Redirect keeps of the response that carried it.
+_KEPT = re.compile(
+    rb"\r\n(?:set-cookie|content-disposition|cache-control|expires|accept-ranges)"
+    rb":[^\r]*",
+    re.I,
+)
+
+
+class NoHead:
+    """
+    The head of a request that could not be read.
+    """
+
+    fields = b""
+    path = b""
+    port = b""
+    quotedUri = False
+    host: bytes | None = None
+    contentLength: int | None = None
+    chunked = False
+    upgrade: bytes | None = None
+    connection: bytes | None = None
+    hostField: bytes | None = None
+
+
+@implementer(IClient, IReply)
+class Request(Reply):
+    """
+    A request.
+
+    Attributes have their first values in the class: most requests change few of them,
+    and what is not stored costs neither time nor memory.
+
+    @ivar connection: where it came from.
+    @ivar head: its head as received.
+    @ivar requestLine: its first line.
+    @ivar method: may change on internal redirects.
+    @ivar target: what stood between method and version: C{$request_uri}.
+    @ivar uri: the path, decoded and normalised: C{$uri}.
+    @ivar args: the query, as sent: C{$args}.
+    @ivar version: 9, 10 or 11.
+    @ivar host: of the request target or the Host field, lower case, without port.
+    @ivar server: the virtual server.
+    @ivar location: what applies now.
+    @ivar validUnparsed: does C{target} still mean C{uri}?
+    @ivar validLocation: does C{uri} still begin as the location's name?
+    @ivar internal: did it come to its location by an internal redirect?
+    @ivar uriChanges: how often its URI may still change.
+    @ivar values: variables that were assigned, by name.
+    @ivar captures: the groups of the last regular expression that matched.
+    @ivar body: its body, or C{None}.
+    @ivar attempts: at servers; C{None}: no server was asked.
+    @ivar upstream: the passing under way or last.
+    @ivar upstreamFields: the fields of the last server's response.
+    @ivar upstreamTrailers: its trailers.
+    @ivar errorStatus: of the error being answered; 0: it is none.
+    @ivar errorPage: was an error page of the configuration taken already?
+    @ivar redirectTo: the Location of a redirect of our own.
+    @ivar realPeer: the address of the connection, when that of the client is another.
+    """
+
+    head: Any
+    server: Server
+    location: Location
+    uri = b""
+    args = b""
+    target = b""
+    method = b""
+    version = 10
+    host: bytes | None = None
+    validUnparsed = True
+    validLocation = True
+    internal = False
+    uriChanges = _CHANGES + 1
+    captures: Sequence[bytes | None] = ()
+    body: RequestBody | None = None
+    attempts: list[Attempt | None] | None = None
+    upstream: UpstreamRequest | None = None
+    upstreamFields = b""
+    upstreamTrailers = b""
+    errorStatus = 0
+    errorPage = False
+    redirectTo: bytes | None = None
+    realPeer: Sockaddr | None = None
+    addUriToAlias = True
+    waiting: Any = None
+    exchange: Any = None
+    pipelined = False
+    _keptFields = b""
+    _keptType: bytes | None = None
+    _errorFields = b""
+    _fd = -1
+    _finished = False
+    _peer: Sockaddr | None = None
+    _binary: bytes | None = None
+
+    def __init__(
+        self, connection: HTTPServerProtocol, head: Any, requestLine: bytes
+    ) -> None:
+        """
+        @param head: C{None}: it could not be read.
+        """
+        self.connection = connection
+        self.requestLine = requestLine
+        #: When it began, in seconds.
+        self.begun = connection.factory.seconds()
+        self._sentBefore = connection.transport.bytesSent
+        self.values: dict[str, bytes] = {}
+        self.server = connection.address.default
+        self.location = self.server.root
+        if head is None:
+            self.head = NoHead
+            return
+        self.head = head
+        self.method = head.method
+        self.target = head.path
+        self.uri = head.uri
+        self.args = head.args
+        self.validUnparsed = head.validUnparsed
+        self.version = head.version
+        self.host = head.host
+        self.keepalive = head.keepalive
+        length = head.contentLength
+        if head.chunked:
+            self.body = RequestBody(connection, None, head.expectContinue)
+        elif length is not None:
+            self.body = RequestBody(connection, length, head.expectContinue)
+
+    # ---- life -----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """
+        Find the server and answer.
+        """
+        head = self.head
+        server = self.connection.address.find(head.host, self)
+        if server is not self.server:
+            self.server = server
+            self.location = server.root
+        postRead = server.postRead
+        if postRead is not None:
+            postRead(self)
+        self.run()
+
+    def run(self) -> None:
+        """
+        Go through the phases, from the server's C{rewrite} on.
+        """
+        server = self.server
+        self.location = server.root
+        self.validLocation = True
+        rewrite = server.rewrite
+        if rewrite is not None and rewrite(self):
+            return
+        self._locate()
+
+    def _locate(self) -> None:
+        location = self.server.locations.find(self.uri, self)
+        if location is None:
+            # Nothing but the server itself.
+            self.enter(self.server.root)
+        elif location.internal and not self.internal:
+            self.location = location
+            self.failResponse(404)
+        else:
+            self.enter(location)
+
+    def redirectToDirectory(self, location: Location) -> None:
+        """
+        The URI lacks the slash at its end that a location's name has.
+        """
+        self.location = location
+        self.redirectTo = location.escapedName
+        if self.args:
+            self.redirectTo += b"?" + self.args
+        self.failResponse(301)
+
+    def enter(self, location: Location) -> None:
+        """
+        Go through the phases of a location.
+        """
+        self.location = location
+        if location.limitExcept is not None:
+            other = location.limitExcept(self.method)
+            if other is not None:
+                location = self.location = other
+        connection = self.connection
+        if self.keepalive and (
+            connection.requests >= location.keepaliveRequests
+            or not location.keepaliveTimeout
+            or self.begun - connection.made > location.keepaliveTime
+        ):
+            self.keepalive = False
+        body = self.body
+        if body is not None and not body.begun and location.maxBodySize:
+            length = self.head.contentLength
+            if length is not None and length > location.maxBodySize:
+                self.logError(
+                    "error",
+                    f"client intended to send too large body: {length} bytes",
+                )
+                self.keepalive = False
+                self.failResponse(413)
+                return
+        for phase in location.phases:
+            if phase(self):
+                return
+        # A phase may have moved the request to an inner location.
+        self.location.content(self)
+
+    def relocate(self) -> None:
+        """
+        The URI was changed in a location: look for the location again.
+        """
+        self.uriChanges -= 1
+        if not self.uriChanges:
+            self.logError(
+                "error",
+                "rewrite or internal redirection cycle while processing"
+                f' "{self._shownURI()}"',
+            )
+            self.failResponse(500)
+            return
+        self.location = self.server.root
+        self._locate()
+
+    def internalRedirect(self, uri: bytes, args: bytes) -> None:
+        """
+        Answer as another URI would.
+        """
+        self.uriChanges -= 1
+        self.uri = uri
+        self.args = args
+        if not self.uriChanges:
+            self.logError(
+                "error",
+                "rewrite or internal redirection cycle while internally redirecting"
+                f' to "{self._shownURI()}"',
+            )
+            self._finalError(500)
+            return
+        self.internal = True
+        self.validUnparsed = False
+        self.addUriToAlias = True
+        self.run()
+
+    def namedLocation(self, name: str) -> None:
+        """
+        Go on in C{location @name}.
+        """
+        self.uriChanges -= 1
+        if not self.uriChanges:
+            self.logError(
+                "error",
+                f'rewrite or internal redirection cycle while redirect to "{name}"',
+            )
+            self._finalError(500)
+            return
+        location = self.server.named.get(name)
+        if location is None:
+            self.logError("error", f'could not find named location "{name}"')
+            self._finalError(500)
+            return
+        self.internal = True
+        self.enter(location)
+
+    def _finalError(self, status: int) -> None:
+        self.uriChanges = 0
+        self.failResponse(status)
+
+    def _shownURI(self) -> str:
+        return self.uri.decode("utf-8", "replace")
+
+    # ---- answers --------------------------------------------------------------------
+
+    def sendResponse(self, head: ResponseHead, body: bytes) -> None:
+        """
+        The whole response at once.
+        """
+        if head.contentLength is None:
+            head.contentLength = len(body)
+        self.sendHead(head, body, True)
+
+    def sendHead(self, head: ResponseHead, body: bytes, complete: bool) -> None:
+        """
+        Begin the response.
+        """
+        if self._keptFields:
+            head.fields = self._keptFields + head.fields
+        if self._keptType is not None and self.upstream is None:
+            head.contentType = self._keptType
+        if self._errorFields:
+            head.fields += self._errorFields
+        super().sendHead(head, body, complete)
+
+    def sendFile(self, head: ResponseHead, fd: int, offset: int, count: int) -> None:
+        """
+        The whole response, its body from a file; the descriptor is closed in the end.
+        """
+        self._fd = fd
+        if not count:
+            self.sendHead(head, b"", True)
+            return
+        self.sendHead(head, b"", False)
+        if not self._finished:
+            self.sendRegion(fd, offset, count)
+            self.endResponse()
+
+    def failResponse(self, status: int, fields: bytes = b"") -> None:
+        """
+        Answer with an error: by an error page of the location, or the built-in one.
+
+        @param fields: fields of the response, each with the CRLF before it.
+        """
+        if self.status or status in _SILENT:
+            if not self.status:
+                self.status = status
+            self.keepalive = False
+            self.cutResponse()
+            return
+        self._errorFields = fields
+        self.location.errorPages(self, status)
+
+    def hasErrorPage(self, status: int) -> bool:
+        """
+        Is there an error page of the configuration for C{status}?
+        """
+        return status in self.location.errorPageStatuses
+
+    def refuse(self, status: int, reason: str) -> None:
+        """
+        The request cannot be understood.
+        """
+        self.keepalive = False
+        self.logError("info", reason, action="reading client request headers")
+        self.failResponse(status)
+
+    def accelRedirect(self, value: bytes, head: ResponseHead) -> None:
+        """
+        A server said X-Accel-Redirect.
+
+        nginx: ngx_http_upstream_process_headers()
+        """
+        self._keptFields = b"".join(_KEPT.findall(head.fields))
+        self._keptType = head.contentType
+        self.upstream = None
+        if value.startswith(b"@"):
+            self.namedLocation(value.decode("utf-8", "surrogateescape"))
+            return
+        if self.method != b"HEAD":
+            self.method = b"GET"
+        try:
+            uri, args = splitSafe(value)
+        except UnsafeURI:
+            shown = value.decode("utf-8", "replace")
+            self.logError("error", f'unsafe URI "{shown}" was detected')
+            self.failResponse(404)
+            return
+        self.internalRedirect(uri, args)
+
+    def setLimitRate(self, value: bytes) -> None:
+        """
+        A server said X-Accel-Limit-Rate, or C{set $limit_rate} did.
+        """
+        if value.isdigit():
+            self.limitRate = int(value)
+
+    # ---- ends -----------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.discard()
+        if self._pace is not None:
+            self._pace.stop()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        for log in self.location.accessLogs:
+            log(self)
+        connection = self.connection
+        if connection.request is self:
+            connection.requestDone()
+
+    def discard(self) -> None:
+        """
+        The connection is gone, or is to go at once.
+        """
+        self.keepalive = False
+        self._finish()
+
+    def clientEnded(self, reason: BaseException | None) -> None:
+        """
+        The client has ended its output (C{None}), or its connection broke.
+        """
+        waiting, self.waiting = self.waiting, None
+        body = self.body
+        if body is not None and body.begun and not body.complete and not body.failed:
+            body.ended()
+        elif waiting is not None:
+            waiting()
+            self.failResponse(499)
+        elif self.upstream is not None and not self._ended:
+            self.upstream.clientGone()
+        if reason is not None and not self._finished:
+            if self.upstream is None or self._ended:
+                self.discard()
+
+    def timedOut(self) -> None:
+        """
+        The connection's time-out has come while this request is under way.
+        """
+        body = self.body
+        if body is not None and body.begun and not body.complete and not body.failed:
+            body.timedOut()
+        elif self.sendingTimedOut():
+            self.logError("info", "client timed out", 110, action="sending to client")
+            connection = self.connection
+            self.discard()
+            if self.location.resetTimedOut:
+                connection.abort()
+            else:
+                connection.transport.abortConnection()
+
+    # ---- what others ask ------------------------------------------------------------
+
+    @property
+    def peer(self) -> Sockaddr:
+        """
+        The client's address and port, or path.
+        """
+        return self.connection.peer if self._peer is None else self._peer
+
+    @property
+    def address(self) -> bytes:
+        """
+        The client's address in network order.
+        """
+        return self.connection.binary if self._binary is None else self._binary
+
+    @property
+    def addressText(self) -> bytes:
+        """
+        C{$remote_addr}.
+        """
+        return addressText(self.peer).encode("utf-8", "surrogateescape")
+
+    def changeAddress(self, host: str, port: int) -> None:
+        """
+        The client's address is another than that of the connection.
+        """
+        self.realPeer = self.connection.peer
+        self._peer = (host, port, 0, 0) if ":" in host else (host, port)
+        self._binary = binaryAddress(self._peer)
+
+    @property
+    def absoluteRedirect(self) -> bool:
+        """
+        Do redirects get a host?
+        """
+        return self.location.absoluteRedirect
+
+    @property
+    def requestPort(self) -> bytes:
+        """
+        The port that the client asked for, as text: C{$request_port}.
+        """
+        port: bytes = self.head.port
+        return port
+
+    def variable(self, name: str) -> bytes:
+        """
+        The value of C{$name}; empty when it has none.
+        """
+        return self.connection.factory.served.getter(name)(self) or b""
+
+    def logError(
+        self, level: str, message: str, errno: int = 0, *, action: str = "", **more: Any
+    ) -> None:
+        """
+        Write a line to the location's error log, with what is known of the request.
+
+        @param errno: of a system call, appended to the message.
+        @param action: what was being done.
+        @param more: C{upstream}: the server and URI that were asked.
+        """
+        log = self.location.errorLog
+        if not log.enabled(level):
+            return
+        line = self.requestLine.decode("utf-8", "replace")
+        suffix = f" while {action}" if action else ""
+        suffix += f", client: {self.addressText.decode('utf-8', 'replace')}"
+        suffix += f", server: {self.server.name}"
+        if line:
+            suffix += f', request: "{line}"'
+        upstream = more.get("upstream")
+        if upstream:
+            suffix += f', upstream: "{upstream}"'
+        host = self.head.hostField
+        if host:
+            suffix += f', host: "{host.decode("utf-8", "replace")}"'
+        log.write(level, message, errno, self.connection.number, suffix)
+
+
+#: Statuses that are logged, but never sent.
+_SILENT = frozenset((408, 444, 499))
+
+#: What a location does with a request.
+Content = Callable[[Request], None]

@@ -1,0 +1,524 @@
+"""
+Clients' connections: requests in order, one at a time, on each.
+
+nginx: C{ngx_http_request.c}: C{ngx_http_init_connection()},
+C{ngx_http_process_request_headers()}, C{ngx_http_set_keepalive()},
+C{ngx_http_set_lingering_close()}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+)
+from zope.interface import implementer
+
+from ..net.sockaddr import addressText, binaryAddress
+from ..wire.http1 import BadRequest, parseRequest
+from .request import Request
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from ..net.deadline import Deadline
+    from ..net.transport import SocketTransport
+    from .location import Location
+    from .routing import Address, ServedBy
+
+#: Bytes of further requests that a client may send ahead.
+_AHEAD = 64 * 1024
+
+
+@implementer(IProtocol, IHalfCloseableProtocol)
+class HTTPServerProtocol:
+    """
+    One client's connection.
+
+    @ivar address: where it was accepted: which servers there are, and their limits.
+    @ivar request: the request under way, or C{None}.
+    @ivar requests: how many began on this connection.
+    @ivar number: C{$connection}.
+    @ivar made: when it was accepted, in seconds.
+    @ivar peer: the client's address and port (or path).
+    @ivar host: the address and port that it connected to.
+    @ivar binary: the client's address in network order.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_body",
+        "_eof",
+        "_idle",
+        "_keep",
+        "_looping",
+        "_paused",
+        "address",
+        "binary",
+        "dataReceived",
+        "deadline",
+        "ended",
+        "factory",
+        "host",
+        "made",
+        "number",
+        "peer",
+        "proxied",
+        "request",
+        "requests",
+        "transport",
+    )
+
+    transport: SocketTransport
+
+    def __init__(
+        self, factory: HTTPServerFactory, address: Address, deadline: Deadline
+    ) -> None:
+        self.factory = factory
+        self.address = address
+        self.deadline = deadline
+        self.request: Any = None
+        self.requests = 0
+        self._ahead = b""
+        self._eof = False
+        self._idle = True
+        self._looping = False
+        self.host: Any = None
+        self._paused = False
+        self._keep = True
+        self._body: Callable[[bytes], bytes] | None = None
+        self.proxied: Any = None
+        self.dataReceived: Callable[[bytes], None] = self._headReceived
+        self.ended: Callable[[BaseException | None], None] = self._inputEnded
+
+    def makeConnection(self, transport: Any) -> None:
+        """
+        A client has connected.
+        """
+        self.transport = transport
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        """
+        Wait for the first request.
+        """
+        factory = self.factory
+        self.number = factory.nextNumber()
+        self.made = factory.seconds()
+        self.peer = self.transport.peerName
+        self.binary = binaryAddress(self.peer)
+        factory.connections.add(self)
+        self.deadline.expired = self._timedOut
+        self.deadline.set(self.address.headerTimeout)
+        if self.address.proxyProtocol is not None:
+            self.dataReceived = self._proxyHeaderReceived
+
+    # ---- reading requests -----------------------------------------------------------
+
+    def _proxyHeaderReceived(self, data: bytes) -> None:
+        """
+        The PROXY header that comes first where C{listen} says so.
+        """
+        data = self._ahead + data
+        try:
+            found = self.address.proxyProtocol(data)
+        except ValueError as e:
+            self._logError("error", str(e))
+            self.close()
+            return
+        if found is None:
+            self._ahead = data
+            return
+        self.proxied, size = found
+        self._ahead = b""
+        self.dataReceived = self._headReceived
+        if size < len(data):
+            self._headReceived(data[size:])
+
+    def _headReceived(self, data: bytes) -> None:
+        if self._ahead:
+            data = self._ahead + data
+        self._ahead = data
+        self._nextRequests()
+
+    def _nextRequests(self) -> None:
+        """
+        Begin requests while there are any and each is answered at once.
+        """
+        if self._looping:
+            return
+        self._looping = True
+        try:
+            while self._ahead and self.request is None and self._keep:
+                data = self._ahead
+                try:
+                    head = parseRequest(data, self.address.limits)
+                except BadRequest as e:
+                    self._begin(Request(self, e.head, e.requestLine))
+                    self.request.refuse(e.status, e.reason)
+                    break
+                if head is None:
+                    if self._idle:
+                        self._idle = False
+                        self.deadline.set(self.address.headerTimeout)
+                    if self._eof:
+                        self._endedWithin()
+                    return
+                self._ahead = data[head.consumed :] if head.consumed < len(data) else b""
+                self._idle = False
+                self.deadline.clear()
+                self._begin(Request(self, head, head.requestLine))
+                self.request.start()
+        finally:
+            self._looping = False
+        if self.request is None and self._keep and self._eof:
+            self.close()
+
+    def _begin(self, request: Request) -> None:
+        self.requests += 1
+        self.request = request
+        self.dataReceived = self._aheadReceived
+
+    def _aheadReceived(self, data: bytes) -> None:
+        """
+        More while a request is under way: its body, or the next request.
+        """
+        body = self._body
+        if body is not None:
+            data = body(data)
+            if not data:
+                return
+        self._ahead = self._ahead + data if self._ahead else data
+        if len(self._ahead) > _AHEAD and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def hasInput(self) -> bool:
+        """
+        Is there anything received that nobody has taken?
+        """
+        return bool(self._ahead)
+
+    def takeAhead(self) -> bytes:
+        """
+        What the client has sent after its request, for another protocol.
+        """
+        data, self._ahead = self._ahead, b""
+        return data
+
+    def receiveBody(self, receive: Callable[[bytes], bytes]) -> None:
+        """
+        Give C{receive} the body of the request under way: what is there and what
+        comes.  It returns what follows the body.
+        """
+        self._body = receive
+        data, self._ahead = self._ahead, b""
+        if data:
+            rest = receive(data)
+            # The request may have ended meanwhile, and another may have begun.
+            self._ahead = rest + self._ahead
+
+    def requestDone(self) -> None:
+        """
+        The request under way is over, its response sent.  Its connection goes on,
+        unless the request said otherwise.
+        """
+        request = self.request
+        body = request.body
+        if body is not None and not body.complete:
+            if not body.failed and request.keepalive and not self._eof:
+                # The rest of the body is still to come: the next request is behind it.
+                body.discard()
+                body.begin()
+                if not body.complete and not body.failed:
+                    location = request.location
+                    self.deadline.expired = self._lingered
+                    self.deadline.set(location.lingeringTimeout)
+                    self.dataReceived = self._restReceived
+                    return
+        self._requestEnded(request)
+
+    def _restReceived(self, data: bytes) -> None:
+        """
+        The rest of a body that nobody wants.
+        """
+        self._aheadReceived(data)
+        request = self.request
+        body = request.body
+        if body.complete or body.failed:
+            self.deadline.expired = self._timedOut
+            self._requestEnded(request)
+        else:
+            self.deadline.set(request.location.lingeringTimeout)
+
+    def _requestEnded(self, request: Request) -> None:
+        self.request = None
+        self._body = None
+        body = request.body
+        if body is not None:
+            body.close()
+        if not request.keepalive or self.factory.closing:
+            self._keep = False
+            self._close(request.location, body is not None and not body.complete)
+            return
+        self._idle = True
+        self.dataReceived = self._headReceived
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+        if self._ahead:
+            self.deadline.set(self.address.headerTimeout)
+            self._nextRequests()
+        elif self._eof:
+            self.close()
+        else:
+            self.deadline.set(request.location.keepaliveTimeout)
+
+    # ---- ends -----------------------------------------------------------------------
+
+    def _close(self, location: Location, unread: bool) -> None:
+        """
+        Close after a response; while the client still sends, wait for it to stop, or
+        it would not get to read the response.
+        """
+        if location.linger == "always" or (
+            location.linger == "on" and (unread or self._ahead) and not self._eof
+        ):
+            self._ahead = b""
+            self.dataReceived = self._lingering
+            self.ended = self._lingeredOut
+            self.deadline.expired = self._lingered
+            self.deadline.set(location.lingeringTimeout)
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
+        else:
+            self.close()
+
+    def _lingering(self, data: bytes) -> None:
+        # The time-out of the first silence counts from the last bytes; all of it is
+        # limited by lingering_time, which nginx also measures from the close.
+        self.deadline.set(5.0)
+
+    def _lingeredOut(self, reason: BaseException | None) -> None:
+        self.close()
+
+    def _lingered(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """
+        Close the connection; what was written is still sent.
+        """
+        self.request = None
+        self._keep = False
+        self.ended = _nobody
+        self.deadline.drop()
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """
+        Close at once, whatever was not sent yet.
+        """
+        self._keep = False
+        request, self.request = self.request, None
+        if request is not None:
+            request.discard()
+        self.ended = _nobody
+        self.deadline.drop()
+        self.transport.abortConnection()
+
+    def drain(self) -> None:
+        """
+        The server shuts down: close now if idle, else after the response.
+        """
+        if self.request is None:
+            self.close()
+        else:
+            self.request.keepalive = False
+
+    def _timedOut(self) -> None:
+        request = self.request
+        if request is not None:
+            request.timedOut()
+            return
+        if not self._idle:
+            self._logError("info", "client timed out", 110)
+        self.close()
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has ended its output; it may still read.
+        """
+        self.ended(None)
+
+    def writeConnectionLost(self) -> None:
+        """
+        We have ended ours.
+        """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The connection is gone.
+        """
+        self.factory.connectionGone(self)
+        ended, self.ended = self.ended, _nobody
+        ended(reason.value)
+        self.deadline.drop()
+
+    def _inputEnded(self, reason: BaseException | None) -> None:
+        self._eof = True
+        request = self.request
+        if request is not None:
+            request.clientEnded(reason)
+        elif reason is not None:
+            self._keep = False
+        elif self._ahead:
+            self._endedWithin()
+        else:
+            self.close()
+
+    def _endedWithin(self) -> None:
+        """
+        The end came within a request's head.
+        """
+        self._logError(
+            "info", "client prematurely closed connection while reading client request"
+        )
+        self.close()
+
+    def _logError(self, level: str, message: str, number: int = 0) -> None:
+        self.factory.logError(self, level, message, number)
+
+    @property
+    def hostName(self) -> Any:
+        """
+        The address and port, or path, that the client connected to.
+        """
+        if self.host is None:
+            self.host = self.transport.hostName
+        return self.host
+
+    @property
+    def hostText(self) -> bytes:
+        """
+        C{$server_addr}.
+        """
+        return addressText(self.hostName).encode("utf-8", "surrogateescape")
+
+    @property
+    def hostPort(self) -> int:
+        """
+        C{$server_port}; 0 of a unix socket.
+        """
+        name = self.hostName
+        return name[1] if isinstance(name, tuple) else 0
+
+    @property
+    def addressText(self) -> bytes:
+        """
+        The client's address without port, as C{$remote_addr} has it.
+        """
+        return addressText(self.peer).encode("utf-8", "surrogateescape")
+
+
+def _nobody(reason: BaseException | None) -> None:
+    """
+    Who is told of the end of a connection that was closed here.
+    """
+
+
+@implementer(IProtocolFactory)
+class HTTPServerFactory:
+    """
+    Makes the protocols of one listening address.
+
+    @ivar connections: those that are open.
+    @ivar closing: the server shuts down: no connection is kept after its response.
+    """
+
+    noisy = False
+
+    def __init__(self, served: ServedBy, address: Address) -> None:
+        """
+        @param served: what all addresses of a configuration share.
+        @param address: its servers and limits.
+        """
+        self.address = address
+        self.connections: set[HTTPServerProtocol] = set()
+        self.closing = False
+        self.served = served
+        self.seconds = served.seconds
+        self.nextNumber = served.nextNumber
+        self._emptied: Callable[[], None] | None = None
+
+    def doStart(self) -> None:
+        """
+        Part of L{IProtocolFactory}: nothing to start.
+        """
+
+    def doStop(self) -> None:
+        """
+        Part of L{IProtocolFactory}: nothing to stop.
+        """
+
+    def buildProtocol(self, addr: object = None) -> HTTPServerProtocol:
+        """
+        The protocol for a new connection.
+        """
+        return HTTPServerProtocol(
+            self, self.address, self.served.deadlines.new(_noTime)
+        )
+
+    def connectionGone(self, protocol: HTTPServerProtocol) -> None:
+        """
+        One connection less.
+        """
+        self.connections.discard(protocol)
+        if not self.connections and self._emptied is not None:
+            emptied, self._emptied = self._emptied, None
+            emptied()
+
+    def drain(self, emptied: Callable[[], None]) -> None:
+        """
+        Close idle connections, and the others after their responses; then call
+        C{emptied}.
+        """
+        self.closing = True
+        self._emptied = emptied
+        for protocol in list(self.connections):
+            protocol.drain()
+        if not self.connections and self._emptied is not None:
+            self._emptied = None
+            emptied()
+
+    def stop(self) -> None:
+        """
+        Close all connections at once.
+        """
+        self.closing = True
+        for protocol in list(self.connections):
+            protocol.abort()
+
+    def logError(
+        self, protocol: HTTPServerProtocol, level: str, message: str, number: int
+    ) -> None:
+        """
+        Write to the error log of the default server what no request is to blame for.
+        """
+        log = self.address.default.root.errorLog
+        if log.enabled(level):
+            suffix = (
+                f", client: {protocol.addressText.decode()}"
+                f", server: {self.address.name}"
+            )
+            log.write(level, message, number, protocol.number, suffix)
+
+
+def _noTime() -> None:
+    """
+    What the deadline of a connection does before it is made.
+    """

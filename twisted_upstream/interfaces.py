@@ -1,0 +1,356 @@
+"""
+Every interface of the package, in order of lifetime: the process, one configuration,
+one connection, one request.  No code.
+
+nginx's best idea is to sort hooks by how long what they return lives; each interface
+here says which lifetime it belongs to, and what is bound once is never looked up again
+on the data path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from .balance.peers import Peer, Peers
+    from .config.build import Block
+    from .config.syntax import ConfigError
+    from .wire.head import ResponseHead
+
+
+# ---- lifetime: the process.  Twisted plugins. -----------------------------------------
+
+
+class IBalancer(Interface):
+    """
+    A method of choosing a server, or a layer around one.  A Twisted plugin.
+    """
+
+    directive: str = Attribute("The directive's name in C{upstream{}}: C{least_conn}.")
+    layer: int = Attribute(
+        "0 chooses; 1 remembers (sticky, persist); 2 waits (queue).  Layers are nested"
+        " by this number, whatever their order in the file."
+    )
+    backup: bool = Attribute("May C{server} lines after this directive be C{backup}?")
+
+    def peerInit(line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
+        """
+        Make the balancer of one group; called once per configuration.
+
+        @param line: the directive as written.
+        @param inner: what this layer wraps; C{None} for layer 0.
+        @raise ConfigError: made by C{line.error}: the arguments are wrong.
+        """
+
+
+class IBalancerLine(Interface):
+    """
+    A balancer's directive as written in C{upstream{}}.
+    """
+
+    arguments: Sequence[str] = Attribute("The words after the directive's name.")
+
+    def compile(text: str) -> Callable[[IClient], bytes]:
+        """
+        Compile a text with C{$variables}, evaluated per request.
+
+        @raise ConfigError: a variable is unknown.
+        """
+
+    def error(message: str) -> ConfigError:
+        """
+        An error that names this line's file and line; the caller raises it.
+        """
+
+
+class IDialect(Interface):
+    """
+    A protocol that a client's request can be passed in.  A Twisted plugin.
+    """
+
+    name: str = Attribute(
+        "C{memcached} gives C{memcached_pass} and every C{memcached_*} of"
+        " L{PassOptions<twisted_upstream.upstream.options.PassOptions>}."
+    )
+    options: type | None = Attribute("Class of its own further options, or C{None}.")
+
+    def authority(text: bytes) -> tuple[bytes, int]:
+        """
+        Where a constant C{*_pass} sends requests.
+
+        @return: C{host[:port]}, or the name of a group; and the default port, 0: none.
+        @raise ValueError: C{text} makes no sense; the message goes into the error.
+        """
+
+    def exchangeFactory(
+        block: Block, build: Any
+    ) -> Callable[[IClient], IExchange]:
+        """
+        Bind the protocol to one location; called once per configuration.
+
+        @param block: the location: C{block.of(Options, name)} gives its options.
+        @param build: the composition at hand, with C{compile(template, node)}.
+        @return: called once per request.
+        """
+
+
+# ---- lifetime: one configuration --------------------------------------------------------
+
+
+class IPeerInit(Interface):
+    """
+    A group's balancer.  nginx: C{ngx_http_upstream_peer_t {init_upstream, init}}.
+    """
+
+    def initUpstream(peers: Peers) -> None:
+        """
+        Take a generation of peers: at the start and whenever membership changes.  A
+        layer hands it to what it wraps.
+        """
+
+    def initPeer(client: IClient) -> IPeerGetter:
+        """
+        Begin one request or session.  nginx: C{peer.init}.
+        """
+
+
+class IDialer(Interface):
+    """
+    Opens connections to servers.
+    """
+
+    def dial(peer: Peer, waiter: IDialWaiter) -> Callable[[], None]:
+        """
+        Connect to C{peer} and tell C{waiter} once, possibly before returning.
+
+        @return: "give up": the waiter will not be told any more.
+        """
+
+
+class IDialWaiter(Interface):
+    """
+    Who waits for a connection.  Told once.
+    """
+
+    def connectionReady(connection: IPeerConnection) -> None:
+        """
+        C{connection} is open; it may be written to at once.
+        """
+
+    def connectionFailed(reason: Exception) -> None:
+        """
+        There is no connection.  C{reason} says why, fit for the error log.
+        """
+
+
+# ---- lifetime: one connection ------------------------------------------------------------
+
+
+class IPeerConnection(Interface):
+    """
+    A connection to a server: of its own, or one stream of a shared one.
+    """
+
+    dataReceived: Callable[[bytes], None] = Attribute("Takes the next bytes.")
+    ended: Callable[[BaseException | None], None] = Attribute(
+        "Told once that no more bytes come: C{None} for a clean end, else the error."
+    )
+    requests: int = Attribute("Requests begun on it, this one included.")
+
+    def write(data: bytes) -> None:
+        """
+        Send C{data} now, or as soon as the other side takes it.
+        """
+
+    def close() -> None:
+        """
+        Close it; C{ended} is not told.
+        """
+
+
+# ---- lifetime: one request ---------------------------------------------------------------
+
+
+class IClient(Interface):
+    """
+    What balancers, dialects, variables and logs may know of who asks.
+    """
+
+    address: bytes = Attribute(
+        "The client's address in network order: 4 bytes, 16 bytes, or none for unix."
+    )
+
+    def variable(name: str) -> bytes:
+        """
+        The value of C{$name} for this request; empty when it has none.
+        """
+
+
+class IReply(Interface):
+    """
+    Where a response goes.
+    """
+
+    def sendHead(head: ResponseHead, body: bytes) -> None:
+        """
+        Begin the response; C{body} is what is already there of its body.  One write.
+        """
+
+    def sendBody(data: bytes) -> None:
+        """
+        More of the body.
+        """
+
+    def endResponse() -> None:
+        """
+        The body is complete.
+        """
+
+    def cutResponse() -> None:
+        """
+        The body will not be completed: end so that the client can tell.
+        """
+
+    def failResponse(status: int) -> None:
+        """
+        Nothing was sent yet and nothing will come: answer with an error of our own.
+        """
+
+
+class IPeerGetter(Interface):
+    """
+    Chooses peers for one request.  nginx: C{get}, C{free}, C{notify}.
+    """
+
+    tries: int = Attribute("How many attempts are left.")
+
+    def getPeer() -> Peer | None | Deferred[Peer | None]:
+        """
+        Choose a peer for the next attempt.
+
+        @return: C{None} when none is available; a Deferred only from layers that wait.
+        """
+
+    def freePeer(peer: Peer, outcome: int) -> None:
+        """
+        The attempt is over.  Exactly once per successful L{getPeer}.
+
+        @param outcome: C{Outcome} of L{twisted_upstream.balance.peers}: fine, next
+            (another server was asked, but not for a failure), or failed.
+        """
+
+    def notifyPeer(peer: Peer, milestone: str, elapsed: float) -> None:
+        """
+        The attempt has come so far: C{"header"}, C{"connect"}, C{"first_byte"}.
+
+        @param elapsed: seconds since the attempt began.
+        """
+
+
+class IExchange(Interface):
+    """
+    One client request in one protocol: the callbacks of nginx's upstream framework.
+
+    The stems of the names are nginx's.  Two shapes differ: I{init returns the filter},
+    and I{absent rewriting is} C{None}.
+    """
+
+    reusable: bool = Attribute(
+        "Once the response is complete: may the connection serve another request?"
+    )
+    rewriteRedirect: Callable[[bytes], bytes | None] | None = Attribute(
+        "C{rewrite_redirect}: new value of a Location or Refresh field, or C{None} to"
+        " leave it; C{None} instead of a callable when nothing is ever rewritten."
+    )
+    rewriteCookie: Callable[[bytes], bytes | None] | None = Attribute(
+        "C{rewrite_cookie}: the same for each Set-Cookie."
+    )
+    takesBody: bool = Attribute(
+        "Does the client's body follow what C{createRequest} made?"
+    )
+    mayStream: bool = Attribute(
+        "Can this request's body be sent as it comes (C{*_request_buffering off})?"
+    )
+    bodyFilter: Callable[[bytes, bool], bytes] | None = Attribute(
+        "Frames a body that is sent as it comes: takes the next bytes, and whether they"
+        " are the last.  C{None}: sent as they are."
+    )
+    scheme: bytes = Attribute("What the error log says before the peer: C{http://}.")
+    uri: bytes = Attribute("What the error log says after the peer.")
+    excessMessage: str = Attribute(
+        "What the error log says when more came than the response."
+    )
+
+    def authority() -> tuple[bytes, int] | None:
+        """
+        Where to send this request, for locations whose C{*_pass} has variables.
+
+        @return: C{host[:port]} and the default port; C{None}: the text makes no sense,
+            which was logged.
+        """
+
+    def createRequest() -> bytes:
+        """
+        C{create_request}: the request's head, and its body where that is in memory.
+        Called once, before the first attempt.
+        """
+
+    def reinitRequest() -> None:
+        """
+        C{reinit_request}: forget what was parsed.  Called before each later attempt.
+        """
+
+    def processHeader(data: bytes) -> ResponseHead | None:
+        """
+        C{process_header}: parse the response's head out of all bytes received so far.
+
+        @return: C{None} when more bytes are needed.
+        @raise InvalidHead: the response breaks the protocol: the next server is tried.
+        """
+
+    def endHeader(data: bytes) -> ResponseHead | None:
+        """
+        The connection has ended within the head: is that a response, too?
+        """
+
+    def inputFilterInit(head: ResponseHead) -> IInputFilter:
+        """
+        C{input_filter_init}: the decoder of this response's body.
+        """
+
+    def abortRequest() -> None:
+        """
+        C{abort_request}: the client went away.
+        """
+
+    def finalizeRequest(status: int) -> None:
+        """
+        C{finalize_request}: called once, always last.
+
+        @param status: 0 when the response was passed whole, else the status of the
+            failure.
+        """
+
+
+class IInputFilter(Interface):
+    """
+    Decodes one body.
+    """
+
+    remaining: int | None = Attribute(
+        "0: complete.  C{None}: until the connection ends.  Else: at least this much"
+        " is missing."
+    )
+    excess: bytes = Attribute("What was received after the end.")
+
+    def inputFilter(data: bytes) -> bytes:
+        """
+        C{input_filter}: take the next bytes received, return bytes of the body.
+
+        @raise InvalidBody: the body breaks the protocol.
+        """

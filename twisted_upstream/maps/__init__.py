@@ -1,0 +1,3 @@
+"""
+Variables computed from others, for http and stream.
+"""

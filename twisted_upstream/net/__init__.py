@@ -1,0 +1,3 @@
+"""
+The only room with sockets and reactors.
+"""

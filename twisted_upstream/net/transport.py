@@ -1,0 +1,707 @@
+"""
+A connected socket that writes at once, counts its bytes and says when it has drained.
+
+Twisted's own transport writes from the reactor's next round; writing at once saves that
+round, which is most of what a small request costs.  In exchange an error found by
+C{write} is kept until the reactor calls: C{connectionLost} never runs inside a call of
+the protocol's, nor does anything else of the protocol's.
+
+nginx: os/unix/ngx_recv.c, os/unix/ngx_send.c, event/ngx_event.c
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableDescriptor,
+    IHalfCloseableProtocol,
+    IPullProducer,
+    IPushProducer,
+    IReadWriteDescriptor,
+    ISystemHandle,
+    ITCPTransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .connected import ConnectedSocket
+from .sendqueue import BUSY, MOST_BUFFERS, FileRegion, SendQueue, TransportFailed
+
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from twisted.internet.interfaces import IDelayedCall, IProducer, IProtocol
+
+    from .sockaddr import Sockaddr
+
+    class Reactor(Protocol):
+        """
+        What is needed of a reactor: the half of L{IReactorFDSet} and L{IReactorTime}.
+        """
+
+        def addReader(self, reader: Any, /) -> None: ...
+        def addWriter(self, writer: Any, /) -> None: ...
+        def removeReader(self, reader: Any, /) -> None: ...
+        def removeWriter(self, writer: Any, /) -> None: ...
+        def callLater(
+            self, delay: float, callable: Callable[..., Any], /, *args: Any
+        ) -> IDelayedCall: ...
+
+
+READ_SIZE = 16 * 1024
+MOST_READ_SIZE = 256 * 1024
+#: Unsent bytes from which on a registered push producer is paused.
+HIGH_WATER = 64 * 1024
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_done = Failure(ConnectionDone())
+_aborted = Failure(ConnectionAborted())
+
+
+@implementer(
+    ITCPTransport,
+    IReadWriteDescriptor,
+    IHalfCloseableDescriptor,
+    IPushProducer,
+    IConsumer,
+    ISystemHandle,
+)
+class SocketTransport(ConnectedSocket):
+    """
+    A connected stream socket.  It does not read before L{resumeProducing}.
+
+    The protocol's C{dataReceived} is looked up for each packet: a protocol changes its
+    state by assigning that name.  After a half-closeable protocol was told
+    C{readConnectionLost}, it can still write; when both directions have ended the
+    connection closes by itself.  A stranger's end of input is C{connectionLost}.
+
+    Pausing is an assignment, and the reactor learns of it with the first event that
+    comes nevertheless.  If that event is the end of the connection and nothing is left
+    to read, the protocol is told although it is paused; data is not delivered.
+
+    @ivar pending: bytes written that the kernel has not taken, files included.
+    @ivar drained: called without arguments when C{pending} has fallen to 0 later than
+        in the call that wrote; may be replaced at any time.
+    @ivar bytesReceived: bytes read.
+    @ivar bytesSent: bytes that the kernel has taken.
+    @ivar highWater: C{pending} from which on a registered push producer is paused.
+    @ivar connectionNumber: C{$connection}; for the owner to set.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_error",
+        "_halfCloses",
+        "_leastRead",
+        "_mostRead",
+        "_open",
+        "_producer",
+        "_producerPaused",
+        "_protocol",
+        "_queue",
+        "_reactor",
+        "_readEnded",
+        "_readSize",
+        "_reading",
+        "_recv",
+        "_send",
+        "_streaming",
+        "_watchedRead",
+        "_watchedWrite",
+        "_writable",
+        "_writeEnding",
+        "bytesReceived",
+        "bytesSent",
+        "connectionNumber",
+        "drained",
+        "highWater",
+        "pending",
+    )
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        reactor: Reactor,
+        protocol: IProtocol | None = None,
+        peerName: Sockaddr | None = None,
+    ) -> None:
+        """
+        @param sock: connected and non-blocking.
+        @param protocol: may be set later, before L{resumeProducing}.
+        @param peerName: the other side's address where it is known already.
+        """
+        ConnectedSocket.__init__(self, sock, peerName)
+        self._recv = sock.recv
+        self._send = sock.send
+        self._reactor = reactor
+        self._queue: SendQueue | None = None
+        self.pending = 0
+        self.drained: Callable[[], None] | None = None
+        self.bytesReceived = 0
+        self.bytesSent = 0
+        self.connectionNumber = 0
+        self.highWater = HIGH_WATER
+        self._readSize = self._leastRead = READ_SIZE
+        self._mostRead = MOST_READ_SIZE
+        # Not closed, as far as our caller may know.
+        self._open = True
+        # Open, nothing waits and nothing has ended: a write goes out at once.
+        self._writable = True
+        # What the protocol wants, and what the reactor was told.
+        self._reading = False
+        self._watchedRead = False
+        self._watchedWrite = False
+        self._readEnded = False
+        # To be closed, or the write side to be ended, when all is sent.
+        self._closing = False
+        self._writeEnding = False
+        # A failed write's, told when the reactor calls.
+        self._error: TransportFailed | None = None
+        self._producer: IPushProducer | IPullProducer | None = None
+        self._streaming = False
+        self._producerPaused = False
+        self._halfCloses = False
+        self._protocol: IProtocol | None = None
+        if protocol is not None:
+            self.protocol = protocol
+
+    @property
+    def protocol(self) -> IProtocol | None:
+        """
+        Who receives; C{None} after C{connectionLost}.  Another may take over any time.
+        """
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, protocol: IProtocol) -> None:
+        self._protocol = protocol
+        self._halfCloses = IHalfCloseableProtocol.providedBy(protocol)
+
+    def doRead(self) -> None:
+        """
+        Read once and deliver.  Called by the reactor; may be called after accepting,
+        where data is often there already.
+        """
+        if not self._reading:
+            self._readWhilePaused()
+            return
+        readSize = self._readSize
+        try:
+            data = self._recv(readSize)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(TransportFailed(error.errno or 0, "recv"))
+            return
+        if not data:
+            self._endOfInput()
+            return
+        size = len(data)
+        self.bytesReceived += size
+        try:
+            self._protocol.dataReceived(data)  # type: ignore[union-attr]  # set before
+        except Exception:
+            self._crashed()
+            return
+        if size == readSize:
+            self._readSize = min(readSize * 2, self._mostRead)
+        elif readSize != self._leastRead and size * 4 < readSize:
+            self._readSize = max(readSize // 2, self._leastRead)
+
+    def setReadSize(self, least: int, most: int | None = None) -> None:
+        """
+        Read at least so many bytes at once, more when there is more.
+
+        @param most: C{None}: always exactly C{least}.
+        """
+        self._readSize = self._leastRead = least
+        self._mostRead = least if most is None else max(least, most)
+
+    def _readWhilePaused(self) -> None:
+        """
+        An event although nobody reads: is it the end?  Data must wait.
+        """
+        if not self._open or self._readEnded:
+            return
+        try:
+            ended = not self._recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(TransportFailed(error.errno or 0, "recv"))
+            return
+        if ended and not self._closing:
+            self._endOfInput()
+        else:
+            self._unwatchRead()
+
+    def _endOfInput(self) -> None:
+        """
+        The other side has ended its output.
+        """
+        if self._error is not None:
+            # The kernel reports an error once; then it looks like a clean end.
+            self._fail(self._error)
+            return
+        if not self._halfCloses:
+            self._lose(_done)
+            return
+        self._reading = False
+        self._readEnded = True
+        self._unwatchRead()
+        try:
+            cast("IHalfCloseableProtocol", self._protocol).readConnectionLost()
+        except Exception:
+            self._crashed()
+            return
+        self._closeIfBothEnded()
+
+    def write(self, data: bytes) -> None:
+        """
+        Send C{data} now, or as soon as the other side takes it.  Ignored after closing.
+
+        @param data: must not change any more, should it be a view of something.
+        """
+        if not self._writable:
+            self._writeLater(data)
+            return
+        try:
+            sent = self._send(data)
+        except OSError as error:
+            if error.errno not in BUSY:
+                self._writeFailed(TransportFailed(error.errno or 0, "send"))
+                return
+            sent = 0
+        self.bytesSent += sent
+        if sent != len(data):
+            self._keep(memoryview(data)[sent:])
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """
+        The same for several buffers with one system call.
+        """
+        buffers = list(iovec)
+        if not self._writable or len(buffers) > MOST_BUFFERS:
+            self.write(b"".join(buffers))
+            return
+        try:
+            sent = self._socket.sendmsg(buffers)
+        except OSError as error:
+            if error.errno not in BUSY:
+                self._writeFailed(TransportFailed(error.errno or 0, "send"))
+                return
+            sent = 0
+        self.bytesSent += sent
+        for data in buffers:
+            size = len(data)
+            if sent >= size:
+                sent -= size
+            else:
+                self._keep(memoryview(data)[sent:])
+                sent = 0
+
+    def sendFile(self, fd: int, offset: int, count: int) -> None:
+        """
+        Send a part of a file, in order with what is written.
+
+        @param fd: remains the caller's, and must stay open until C{pending} is 0 or the
+            connection is lost.
+        """
+        if not self._writable:
+            if count and self._accepts():
+                self._keep(FileRegion(fd, offset, count))
+            return
+        queue = SendQueue(self._socket)
+        queue.add(FileRegion(fd, offset, count))
+        try:
+            self.bytesSent += queue.send()
+        except TransportFailed as error:
+            self._writeFailed(error)
+            return
+        if queue.size:
+            self._queue = queue
+            self._kept()
+
+    def _accepts(self) -> bool:
+        """
+        May more be queued?  A producer goes on after C{loseConnection}.
+        """
+        return (
+            self._open
+            and not self._writeEnding
+            and self._error is None
+            and (not self._closing or self._producer is not None)
+        )
+
+    def _writeLater(self, data: bytes) -> None:
+        """
+        C{write} when something waits or has ended.
+        """
+        if data and self._accepts():
+            self._keep(data)
+
+    def _keep(self, rest: bytes | memoryview | FileRegion) -> None:
+        """
+        Keep what the kernel did not take.
+        """
+        if self._queue is None:
+            self._queue = SendQueue(self._socket)
+        self._queue.add(rest)
+        self._kept()
+
+    def _kept(self) -> None:
+        """
+        The queue has grown.
+        """
+        self.pending = cast("SendQueue", self._queue).size
+        self._writable = False
+        self._watchWrite()
+        if self._streaming and self.pending > self.highWater:
+            self._pauseProducer()
+
+    def _writeFailed(self, error: TransportFailed) -> None:
+        """
+        A write found an error: the reactor will call, and then the protocol is told.
+        """
+        self._error = error
+        self._writable = False
+        self._queue = None
+        self.pending = 0
+        self._watchWrite()
+
+    def doWrite(self) -> None:
+        """
+        Send what waits.  Called by the reactor.
+        """
+        if not self._open:
+            return
+        queue = self._queue
+        if queue is not None:
+            try:
+                self.bytesSent += queue.send()
+            except TransportFailed as error:
+                self._writeFailed(error)
+            else:
+                self.pending = queue.size
+                if self.pending:
+                    return
+                self._queue = None
+        if self._error is not None:
+            self._readTheRest(self._error)
+        else:
+            self._sentAll(queue is not None)
+
+    def _sentAll(self, waited: bool) -> None:
+        """
+        Nothing waits any more: do what was waiting for that.
+
+        @param waited: did anything wait?
+        """
+        producer = self._producer
+        if self._closing and producer is None:
+            self._lose(_done)
+            return
+        if producer is None or self._streaming:
+            self._unwatchWrite()
+        self._writable = not (self._closing or self._writeEnding)
+        if producer is not None and (not self._streaming or self._producerPaused):
+            self._producerPaused = False
+            self._tell(producer.resumeProducing)
+        elif self._writeEnding:
+            self._endOutput()
+        if waited and self._open and self.drained is not None and not self.pending:
+            self._tell(self.drained)
+
+    def _readTheRest(self, error: TransportFailed) -> None:
+        """
+        Writing has failed.  What the other side said before that, for example why it
+        does not want more, may still be in the kernel: deliver it, then tell.
+        """
+        while self._reading and self._open:
+            before = self.bytesReceived
+            self.doRead()
+            if self.bytesReceived == before:
+                break
+        self._fail(error)
+
+    def loseConnection(self) -> None:
+        """
+        Send what waits, then close.  Nothing is received any more.
+
+        C{connectionLost} is told later, never from here.  A peer that does not read
+        keeps the connection open: whose time it is sets a deadline.
+        """
+        if not self._open or self._closing:
+            return
+        self._reading = False
+        if self._queue is None and self._producer is None and self._error is None:
+            self._closeLater(_done)
+            return
+        self._closing = True
+        self._unwatchRead()
+        self._watchWrite()
+
+    def abortConnection(self) -> None:
+        """
+        Close without sending what waits; the other side sees a reset.
+        """
+        if self._open:
+            self._resetOnClose()
+            self._closeLater(_aborted)
+
+    def loseWriteConnection(self) -> None:
+        """
+        Send what waits, then end our output; the other side can go on.
+        """
+        if not self._open or self._writeEnding or self._closing:
+            return
+        self._writeEnding = True
+        self._writable = False
+        # The protocol is told of the end, so this waits for the reactor, too.
+        self._watchWrite()
+
+    def stopProducing(self) -> None:
+        """
+        The same as L{loseConnection}.
+        """
+        self.loseConnection()
+
+    def _endOutput(self) -> None:
+        """
+        All is sent: tell the other side that no more comes.
+        """
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other side is gone: reading will notice
+        if self._halfCloses:
+            self._tell(
+                cast("IHalfCloseableProtocol", self._protocol).writeConnectionLost
+            )
+        if self._open:
+            self._closeIfBothEnded()
+
+    def _closeIfBothEnded(self) -> None:
+        """
+        Nothing can happen any more once both directions have ended.
+        """
+        if self._readEnded and self._writeEnding and self._queue is None:
+            if self._open and not self._watchedWrite:
+                self._closeLater(_done)
+
+    def _resetOnClose(self) -> None:
+        """
+        Make C{close} send a reset.
+        """
+        try:
+            self._socket.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
+            )
+        except OSError:
+            pass  # not a socket that can: closing is all we want
+
+    def _detach(self) -> None:
+        """
+        Leave the reactor; nothing of the protocol's is called from here on.
+        """
+        self._open = self._writable = self._reading = False
+        self._unwatchRead()
+        self._unwatchWrite()
+        self._queue = None
+        self.pending = 0
+
+    def _closeLater(self, reason: Failure) -> None:
+        """
+        End, from inside a call of the protocol's.
+
+        The socket is closed by the reactor's next round, too: its number must not be
+        reused while the events of this round are still to be handled.
+        """
+        self._detach()
+        self._reactor.callLater(0, self._finish, reason)
+
+    def _lose(self, reason: Failure) -> None:
+        """
+        End, from inside an event of our own.
+        """
+        if self._open:
+            self._detach()
+            self._finish(reason)
+
+    def _finish(self, reason: Failure) -> None:
+        """
+        Close the socket and tell the protocol.
+        """
+        self._socket.close()
+        self.drained = None
+        producer, self._producer = self._producer, None
+        protocol, self._protocol = self._protocol, None
+        try:
+            if producer is not None:
+                producer.stopProducing()
+        except Exception:
+            self._log.failure("a producer could not be stopped")
+        try:
+            if protocol is not None:
+                protocol.connectionLost(reason)
+        except Exception:
+            self._log.failure("connectionLost failed")
+
+    def _fail(self, error: TransportFailed) -> None:
+        """
+        The connection has failed: end it.
+        """
+        self._lose(Failure(error))
+
+    def _crashed(self) -> None:
+        """
+        A callback has raised: log it and end this connection, no other.
+        """
+        failure = Failure()
+        self._log.failure("unhandled error in a protocol", failure=failure)
+        self._resetOnClose()
+        self._lose(failure)
+
+    def _tell(self, callback: Callable[[], object]) -> None:
+        """
+        Call somebody who might raise.
+        """
+        try:
+            callback()
+        except Exception:
+            self._crashed()
+
+    def fileno(self) -> int:
+        """
+        The socket's descriptor, -1 once it is closed.
+        """
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        """
+        Called by the reactor for each event.
+        """
+        return "net"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor found that the connection is gone, or is going to stop.
+        """
+        self._watchedRead = self._watchedWrite = False
+        if not self._open:
+            return
+        if self._error is not None:
+            reason = Failure(self._error)
+        elif isinstance(reason.value, ConnectionLost):
+            number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                syscall = "send" if self.pending else "recv"
+                reason = Failure(TransportFailed(number, syscall))
+        self._lose(reason)
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """
+        The reactor saw an end without data while we read: find out by reading.
+
+        It has removed us as a reader, and does not say whether it was an error.
+        """
+        self._watchedRead = False
+        if not self._open:
+            return
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._fail(TransportFailed(number, "recv"))
+            return
+        self.doRead()
+        if self._open and self._reading:
+            self._watchRead()
+
+    def writeConnectionLost(self, reason: Failure) -> None:
+        """
+        Part of L{IHalfCloseableDescriptor}; reactors do not call it.
+        """
+        self.connectionLost(reason)
+
+    def _watchRead(self) -> None:
+        if not self._watchedRead:
+            self._watchedRead = True
+            self._reactor.addReader(self)
+
+    def _unwatchRead(self) -> None:
+        if self._watchedRead:
+            self._watchedRead = False
+            self._reactor.removeReader(self)
+
+    def _watchWrite(self) -> None:
+        if not self._watchedWrite:
+            self._watchedWrite = True
+            self._reactor.addWriter(self)
+
+    def _unwatchWrite(self) -> None:
+        if self._watchedWrite:
+            self._watchedWrite = False
+            self._reactor.removeWriter(self)
+
+    def pauseProducing(self) -> None:
+        """
+        Deliver no more data.  Once paused, pausing again does nothing.
+        """
+        self._reading = False
+
+    def resumeProducing(self) -> None:
+        """
+        Deliver data, for the first time or again.
+        """
+        if self._open and not self._readEnded and not self._closing:
+            self._reading = True
+            self._watchRead()
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Let C{producer} write, as fast as the other side takes it.
+
+        @param streaming: a push producer, paused above C{highWater} and resumed when
+            all is sent; else a pull producer, resumed each time when all is sent.
+        @raise RuntimeError: there is one already.
+        """
+        if self._producer is not None:
+            raise RuntimeError(
+                f"Cannot register producer {producer!r}: {self._producer!r} was never"
+                " unregistered."
+            )
+        if not self._open:
+            producer.stopProducing()
+            return
+        self._producer = cast("IPushProducer | IPullProducer", producer)
+        self._streaming = streaming
+        self._producerPaused = False
+        if not streaming:
+            self._watchWrite()
+            self._producer.resumeProducing()
+        elif self.pending > self.highWater:
+            self._pauseProducer()
+
+    def unregisterProducer(self) -> None:
+        """
+        The producer has written everything.
+        """
+        if self._producer is None:
+            return
+        self._producer = None
+        self._streaming = self._producerPaused = False
+        if self._open and self._closing:
+            self._watchWrite()
+
+    def _pauseProducer(self) -> None:
+        if not self._producerPaused:
+            self._producerPaused = True
+            cast("IPushProducer", self._producer).pauseProducing()

@@ -1,0 +1,3 @@
+"""
+The only room that knows all others: command line, composition, signals.
+"""

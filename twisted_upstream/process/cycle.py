@@ -1,0 +1,472 @@
+"""
+From a configuration to what runs: the one place where reactor, sockets, clocks and
+chance are chosen.
+
+nginx: C{ngx_init_cycle()}
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from .. import plugins
+from ..config.build import Block, Grammar
+from ..config.syntax import COMMAND_LINE, ConfigError, Document, Node, Problem, parse
+from ..http.access_log import AccessLogOptions
+from ..http.build import HTTPBuild, Socket
+from ..http.listen import ServerOptions
+from ..http.options import (
+    BlockOptions,
+    ConnectionOptions,
+    LocationOptions,
+    TableOptions,
+)
+from ..http.phases.access import AccessOptions
+from ..http.phases.error_page import ErrorPageOptions
+from ..http.phases.headers import HeaderOptions
+from ..http.phases.paths import PathOptions
+from ..http.phases.realip import RealipOptions
+from ..http.phases.rewrite import RewriteOptions
+from ..http.phases.static import StaticOptions
+from ..http.phases.try_files import TryFilesOptions
+from ..http.routing import Address, ServedBy
+from ..http.server import HTTPServerFactory
+from ..interfaces import IDialect
+from ..logs import ErrorLogOptions, Logs
+from ..maps.map import MapOptions
+from ..net.deadline import Deadlines
+from ..net.dialer import DialOptions, SocketDialer
+from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
+from ..net.sockaddr import Sockaddr, parseAddress, sockaddrName
+from ..net.transport import SocketTransport
+from ..upstream.connection import UpstreamFactory
+from ..upstream.group import Surroundings, balancerOptions, lookUp
+from ..upstream.options import GroupOptions, PassOptions, UpstreamOptions
+from ..upstream.resolve import Resolver
+from ..variables import Variables
+from .options import EventsOptions, MainOptions, eventsBlock
+
+if TYPE_CHECKING:
+    from ..balance.peers import Peer
+    from ..upstream.connection import UpstreamProtocol
+
+#: Numbers clients' and servers' connections alike, over all configurations.
+_numbers = count(1)
+
+_OPTIONS = (
+    MainOptions,
+    EventsOptions,
+    ErrorLogOptions,
+    BlockOptions,
+    ConnectionOptions,
+    LocationOptions,
+    TableOptions,
+    ServerOptions,
+    AccessLogOptions,
+    AccessOptions,
+    ErrorPageOptions,
+    HeaderOptions,
+    PathOptions,
+    RealipOptions,
+    RewriteOptions,
+    StaticOptions,
+    TryFilesOptions,
+    MapOptions,
+    GroupOptions,
+    UpstreamOptions,
+)
+
+
+def makeGrammar() -> Grammar:
+    """
+    Every directive there is, those of installed plugins included.
+    """
+    grammar = Grammar()
+    for options in _OPTIONS:
+        grammar.add(options)
+    grammar.add(balancerOptions())
+    dialects = plugins.find(IDialect)
+    for name in dialects:
+        grammar.add(PassOptions, name)
+        try:
+            dialect: Any = dialects[name]
+        except plugins.PluginError:
+            # It is complained of where it is used.
+            continue
+        for more in (dialect.options, *getattr(dialect, "moreOptions", ())):
+            if more is not None:
+                grammar.add(more, name)
+    return grammar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """
+    A configuration as read and understood; nothing runs yet.
+
+    @ivar prefix: the directory that relative paths are under.
+    @ivar warnings: grows while it is built.
+    """
+
+    root: Block
+    document: Document
+    warnings: list[Problem]
+    prefix: str
+    path: str
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return file.read()
+
+
+def loadConfiguration(
+    path: str, prefix: str, directives: str = "", errorLogPath: str = ""
+) -> Configuration:
+    """
+    Read the files of a configuration and check their grammar.
+
+    @param directives: of C{-g}.
+    @raise ConfigError: with everything that is wrong.
+    """
+
+    def include(pattern: str, node: Node) -> Sequence[tuple[str, str]]:
+        full = os.path.join(os.path.dirname(path), pattern)
+        found = sorted(glob.glob(full)) if glob.has_magic(full) else [full]
+        files = []
+        for name in found:
+            try:
+                files.append((name, _read(name)))
+            except OSError as e:
+                raise node.error(
+                    f'open() "{name}" failed ({e.errno}: {e.strerror})', word=0
+                ) from None
+        return files
+
+    try:
+        text = _read(path)
+    except OSError as e:
+        message = f'open() "{path}" failed ({e.errno}: {e.strerror})'
+        raise ConfigError([Problem(level="emerg", message=message, path="")]) from None
+    document = parse(text, path, include)
+    if directives:
+        document = parse(directives, COMMAND_LINE, include) + document
+    grammar = makeGrammar()
+    root = grammar.build(document)
+    eventsBlock(root)
+    return Configuration(
+        root=root,
+        document=document,
+        warnings=grammar.warnings,
+        prefix=prefix,
+        path=path,
+    )
+
+
+@dataclass(eq=False)
+class _Open:
+    """
+    A listening socket and who is served there.
+
+    @ivar factories: by local address, where a wildcard stands for others, too.
+    """
+
+    listener: Listener
+    factory: HTTPServerFactory
+    factories: dict[Sockaddr, HTTPServerFactory] = field(default_factory=dict)
+
+
+class Cycle:
+    """
+    Everything built from one reading of the configuration.
+    """
+
+    def __init__(self, configuration: Configuration, reactor: Any, logs: Logs) -> None:
+        """
+        @raise ConfigError: with everything that cannot be built.
+        """
+        self._configuration = configuration
+        self._reactor = reactor
+        self._logs = logs
+        self._listeners = Listeners(reactor)
+        self._listeners.acceptLimit = 64
+        self._deadlines = Deadlines(reactor)
+        self._dialer = SocketDialer(reactor, self._deadlines)
+        self._variables = Variables()
+        self._builds: list[HTTPBuild] = []
+        self._open: dict[Sockaddr, _Open] = {}
+        self._factories: list[HTTPServerFactory] = []
+        self._handedOver = False
+        self.served = ServedBy(
+            seconds=reactor.seconds,
+            nextNumber=_numbers.__next__,
+            deadlines=self._deadlines,
+            soon=lambda callback: reactor.callLater(0, callback),
+            variables=self._variables,
+            wallClock=time.time,
+        )
+        for block in configuration.root.inner:
+            if block.node.name == "http":
+                self._builds.append(self._build(block))
+
+    def _build(self, block: Block) -> HTTPBuild:
+        seconds = self._reactor.seconds
+        build = HTTPBuild(
+            block,
+            prefix=self._configuration.prefix,
+            logs=self._logs,
+            served=self.served,
+            variables=self._variables,
+            surroundings=Surroundings(
+                clock=self._reactor,
+                random=Random(),
+                unavailable=self._unavailable,
+                lookUp=lookUp,
+            ),
+            factory=UpstreamFactory(self._deadlines, seconds, _numbers.__next__),
+            dial=self._dial,
+            makeResolver=self._makeResolver,
+        )
+        build.build()
+        return build
+
+    def _makeResolver(self, words: Sequence[str], node: Node, timeout: float) -> Any:
+        return Resolver(words, node, self._reactor, timeout)
+
+    def _unavailable(self, peer: Peer) -> None:
+        self._logs.main.write(
+            "warn", "upstream server temporarily disabled", 0, 0, f", peer: {peer.name}"
+        )
+
+    def _dial(
+        self,
+        peer: Peer,
+        protocol: UpstreamProtocol,
+        waiter: Any,
+        options: PassOptions,
+        local: bytes | None,
+        client: Any,
+    ) -> Callable[[], None]:
+        """
+        Connect to a peer as the options of a C{*_pass} say.
+        """
+        localAddress: Sockaddr | None = None
+        if local:
+            text = local.decode("utf-8", "surrogateescape")
+            try:
+                localAddress = parseAddress(text, 0).sockaddr
+            except ValueError:
+                localAddress = None
+            if localAddress is None:
+                client.logError("error", f'invalid local address "{text}"')
+        more: dict[str, Any] = {}
+        if (
+            options.socketKeepalive
+            or options.socketReceiveBuffer
+            or options.socketSendBuffer
+        ):
+            more["options"] = DialOptions(
+                keepalive=options.socketKeepalive,
+                rcvbuf=options.socketReceiveBuffer or None,
+                sndbuf=options.socketSendBuffer or None,
+            )
+        return self._dialer.dial(
+            peer.sockaddr,
+            protocol,
+            waiter,
+            timeout=options.connectTimeout,
+            localAddress=localAddress,
+            **more,
+        )
+
+    # ---- life -----------------------------------------------------------------------
+
+    def open(self, previous: Cycle | None) -> None:
+        """
+        Make temporary directories and bind what C{previous} does not hand over: all or
+        nothing.
+
+        @raise ListenError: an address cannot be listened on.
+        """
+        for build in self._builds:
+            for path in build.tempPaths:
+                try:
+                    os.makedirs(path, 0o700, exist_ok=True)
+                except OSError as e:
+                    raise ListenError(f'mkdir() "{path}" failed', e.errno or 0) from None
+        sockets = [each for build in self._builds for each in build.sockets]
+        wildcards = {
+            (_family(each.sockaddr), each.sockaddr[1])
+            for each in sockets
+            if _isWildcard(each.sockaddr)
+        }
+        inherited = {} if previous is None else previous._open
+        bound: list[Listener] = []
+        covered: list[tuple[Socket, HTTPServerFactory]] = []
+        try:
+            for each in sockets:
+                factory = HTTPServerFactory(self.served, each.address)
+                self._factories.append(factory)
+                sockaddr = each.sockaddr
+                place = (_family(sockaddr), None if isinstance(sockaddr, str) else sockaddr[1])
+                if place in wildcards and not _isWildcard(sockaddr):
+                    covered.append((each, factory))
+                    continue
+                old = inherited.get(sockaddr)
+                if old is not None:
+                    listener = old.listener
+                else:
+                    listener = self._bind(each)
+                    bound.append(listener)
+                self._open[sockaddr] = _Open(listener, factory)
+        except ListenError:
+            for listener in bound:
+                listener.close(unlink=True)
+            self._open.clear()
+            raise
+        for each, factory in covered:
+            for sockaddr, opened in self._open.items():
+                if (
+                    _isWildcard(sockaddr)
+                    and _family(sockaddr) == _family(each.sockaddr)
+                    and sockaddr[1] == each.sockaddr[1]
+                ):
+                    opened.factories[each.sockaddr] = factory
+        if previous is not None:
+            previous._handOver(set(self._open))
+
+    def _bind(self, each: Socket) -> Listener:
+        options = ListenOptions() if each.line is None else each.line.options
+        # An old process may be about to leave the address.
+        for _ in range(4):
+            try:
+                return self._listeners.open(each.sockaddr, options or ListenOptions())
+            except ListenError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
+                self._logs.main.write("emerg", e.message, e.errno)
+                self._logs.main.write("notice", "try again to bind() after 500ms")
+                time.sleep(0.5)
+        return self._listeners.open(each.sockaddr, options or ListenOptions())
+
+    def _handOver(self, kept: set[Sockaddr]) -> None:
+        """
+        Another cycle has taken over the sockets in C{kept}.
+        """
+        self._handedOver = True
+        for sockaddr, opened in list(self._open.items()):
+            if sockaddr not in kept:
+                opened.listener.close(unlink=True)
+            del self._open[sockaddr]
+
+    def start(self) -> None:
+        """
+        Begin accepting.
+        """
+        for opened in self._open.values():
+            opened.listener.accepted = self._accepting(opened)
+            opened.listener.start()
+
+    def _accepting(self, opened: _Open) -> Callable[[socket.socket, Any], None]:
+        reactor = self._reactor
+        build = opened.factory.buildProtocol
+        factories = opened.factories
+
+        def accepted(sock: socket.socket, peerName: Any) -> None:
+            make = build
+            if factories:
+                factory = factories.get(sock.getsockname())
+                if factory is not None:
+                    make = factory.buildProtocol
+            protocol = make()
+            transport = SocketTransport(sock, reactor, protocol, peerName)
+            protocol.makeConnection(transport)
+            transport.resumeProducing()
+            # The first request is often there already.
+            transport.doRead()
+
+        return accepted
+
+    def drain(self) -> Deferred[None]:
+        """
+        Stop accepting, close what is idle; fires when the last request has ended.
+        """
+        self._closeSockets()
+        done: Deferred[None] = Deferred()
+        left = len(self._factories)
+
+        def emptied() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                self._closeUpstreams()
+                done.callback(None)
+
+        if not left:
+            self._closeUpstreams()
+            done.callback(None)
+        for factory in self._factories:
+            factory.drain(emptied)
+        for build in self._builds:
+            for group in build.groups:
+                group.close()
+        return done
+
+    def stop(self) -> None:
+        """
+        Close everything at once.
+        """
+        self._closeSockets()
+        for factory in self._factories:
+            factory.stop()
+        self._closeUpstreams()
+
+    def _closeSockets(self) -> None:
+        for opened in self._open.values():
+            opened.listener.close(unlink=True)
+        self._open.clear()
+
+    def _closeUpstreams(self) -> None:
+        for build in self._builds:
+            for group in build.groups:
+                group.close()
+            for resolver in build.resolvers.values():
+                resolver.close()
+        self._deadlines.stop()
+
+    def reopenLogs(self) -> None:
+        """
+        Open all log files anew.
+        """
+        self._logs.reopen()
+
+    @property
+    def addresses(self) -> Sequence[tuple[str, Address]]:
+        """
+        What is listened on: names and what serves there.
+        """
+        return [
+            (sockaddrName(sockaddr), opened.factory.address)
+            for sockaddr, opened in self._open.items()
+        ]
+
+
+def _family(sockaddr: Sockaddr) -> int:
+    if isinstance(sockaddr, str):
+        return int(socket.AF_UNIX)
+    return int(socket.AF_INET6 if len(sockaddr) == 4 else socket.AF_INET)
+
+
+def _isWildcard(sockaddr: Sockaddr) -> bool:
+    return not isinstance(sockaddr, str) and sockaddr[0] in ("0.0.0.0", "::")

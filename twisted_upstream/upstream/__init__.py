@@ -1,0 +1,3 @@
+"""
+Passing a request or a stream to a group of servers.
+"""

@@ -1,0 +1,430 @@
+"""
+Groups of servers: C{upstream{}} blocks, those that a C{*_pass} implies, and the group
+of one that an address known only per request makes.
+
+nginx: C{ngx_http_upstream_add()}, C{ngx_http_upstream_init_round_robin()},
+C{ngx_http_upstream_init_request()}
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, make_dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from .. import plugins
+from ..balance.peers import Peer, Peers, Sockaddr
+from ..balance.round_robin import RoundRobin
+from ..config.build import Block
+from ..config.directive import Where, directive, words
+from ..config.syntax import ConfigError, Node
+from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
+from ..net.sockaddr import HostPort, inetSockaddr, parseAddress, sockaddrName
+from .keepalive import KeepaliveCache
+from .options import GroupOptions, ServerLine, UpstreamOptions
+
+if TYPE_CHECKING:
+    from .connection import UpstreamProtocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """
+    What groups need of the world.
+
+    @ivar unavailable: told of a peer that was just disabled by a failure.
+    @ivar lookUp: addresses of a host name, in order; called while a configuration is
+        built, and may block.
+    """
+
+    clock: IReactorTime
+    random: Random
+    unavailable: Callable[[Peer], None]
+    lookUp: Callable[[str], Sequence[str]]
+
+
+def lookUp(host: str) -> list[str]:
+    """
+    The addresses of C{host} by the system's resolver.
+
+    @raise OSError: there are none.
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+
+class UpstreamGroup:
+    """
+    A group of servers.
+
+    @ivar host: its name.
+    @ivar port: the port that a C{*_pass} must name to mean it; 0: none.
+    @ivar explicit: is it an C{upstream{}}?
+    @ivar peers: the current generation.
+    @ivar initPeer: begins a request: the balancer's own method.
+    @ivar cache: idle connections, or C{None}.
+    """
+
+    __slots__ = (
+        "_init",
+        "_keepaliveRequests",
+        "_keepaliveTime",
+        "_seconds",
+        "cache",
+        "explicit",
+        "host",
+        "initPeer",
+        "nameBytes",
+        "peers",
+        "port",
+    )
+
+    def __init__(
+        self,
+        host: str,
+        peers: Peers,
+        init: IPeerInit,
+        *,
+        port: int = 0,
+        explicit: bool = False,
+        cache: KeepaliveCache[UpstreamProtocol] | None = None,
+        options: UpstreamOptions | None = None,
+    ) -> None:
+        self.host = host
+        self.nameBytes = peers.nameBytes
+        self.port = port
+        self.explicit = explicit
+        self.cache = cache
+        self._init = init
+        self._seconds = peers.seconds
+        self._keepaliveRequests = 0 if options is None else options.keepaliveRequests
+        self._keepaliveTime = 0.0 if options is None else options.keepaliveTime
+        self.initPeer = init.initPeer
+        self.replacePeers(peers)
+
+    def replacePeers(self, peers: Peers) -> None:
+        """
+        Membership has changed.  Requests under way keep the generation that they
+        began with.
+        """
+        self.peers = peers
+        self._init.initUpstream(peers)
+
+    def mayKeep(self, connection: UpstreamProtocol) -> bool:
+        """
+        May C{connection} serve one more request?
+        """
+        if connection.requests >= self._keepaliveRequests:
+            return False
+        return self._seconds() - connection.made <= self._keepaliveTime
+
+    def close(self) -> None:
+        """
+        Close the idle connections.
+        """
+        if self.cache is not None:
+            self.cache.closeAll()
+
+
+@implementer(IBalancerLine)
+class BalancerLine:
+    """
+    A balancer's directive in C{upstream{}}.
+    """
+
+    def __init__(
+        self, node: Node, compile: Callable[[str, Node], Callable[[Any], bytes]]
+    ) -> None:
+        self.arguments = node.words
+        self._node = node
+        self._compile = compile
+
+    def compile(self, text: str) -> Callable[[IClient], bytes]:
+        """
+        Compile a text with C{$variables}.
+        """
+        return self._compile(text, self._node)
+
+    def error(self, message: str) -> ConfigError:
+        """
+        An error at this line.
+        """
+        return self._node.error(message)
+
+
+def balancerOptions() -> type[Any]:
+    """
+    An options class with a field for each balancer that is installed.
+    """
+    fields = []
+    for name in plugins.find(IBalancer):
+        fields.append(
+            (
+                name,
+                tuple[str, ...],
+                directive(
+                    name,
+                    Where.UPSTREAM,
+                    words,
+                    arity=(0, None),
+                    default=(),
+                    doc="A method of choosing a server.",
+                ),
+            )
+        )
+    return make_dataclass("BalancerOptions", fields, frozen=True, kw_only=True)
+
+
+class UpstreamGroups:
+    """
+    All groups of one configuration.
+    """
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        compile: Callable[[str, Node], Callable[[Any], bytes]],
+    ) -> None:
+        """
+        @param compile: makes texts with variables into callables.
+        """
+        self._surroundings = surroundings
+        self._compile = compile
+        self._explicit: dict[str, UpstreamGroup] = {}
+        self._implicit: dict[tuple[str, int], UpstreamGroup] = {}
+        self._balancers = plugins.find(IBalancer)
+        #: Looks names up while requests wait: takes client, name, and who is told.
+        self.resolve: Callable[..., None] | None = None
+
+    def __iter__(self) -> Any:
+        yield from self._explicit.values()
+        yield from self._implicit.values()
+
+    def define(self, block: Block, defaultPort: int) -> UpstreamGroup:
+        """
+        Make the group of an C{upstream{}} block.
+
+        @raise ConfigError: with everything that is wrong in it.
+        """
+        name = block.node.words[0]
+        if name.lower() in self._explicit:
+            raise block.node.error(f'duplicate upstream "{name}"')
+        options = block.of(UpstreamOptions)
+        lines = block.of(GroupOptions).servers
+        if not lines:
+            raise block.node.error("no servers are inside upstream")
+        init, allowsBackup = self._balancer(block)
+        problems: list[Any] = []
+        primary: list[Peer] = []
+        backup: list[Peer] = []
+        for line in lines:
+            try:
+                if line.backup and not allowsBackup(line.node):
+                    raise line.node.error(
+                        'balancing method does not support parameter "backup"'
+                    )
+                (backup if line.backup else primary).extend(
+                    self._peersOf(line, defaultPort)
+                )
+            except ConfigError as e:
+                problems += e.problems
+        if problems:
+            raise ConfigError(problems)
+        if not primary:
+            raise block.node.error(f'no servers in upstream "{name}"')
+        peers = self._generation(name, primary, backup)
+        size, local = options.keepalive
+        cache: KeepaliveCache[UpstreamProtocol] | None = None
+        if size:
+            cache = KeepaliveCache(
+                size,
+                timeout=options.keepaliveTimeout,
+                clock=self._surroundings.clock,
+                local=local,
+            )
+        group = UpstreamGroup(
+            name, peers, init, explicit=True, cache=cache, options=options
+        )
+        self._explicit[name.lower()] = group
+        return group
+
+    def _balancer(self, block: Block) -> tuple[IPeerInit, Callable[[Node], bool]]:
+        """
+        The method of a block with the layers around it, and whether a C{server} line
+        may be a backup: lines after a method obey that method.
+        """
+        chosen: list[tuple[int, Node, IBalancer]] = []
+        for node in block.node.block or ():
+            if node.name in self._balancers:
+                try:
+                    plugin = self._balancers[node.name]
+                except plugins.PluginError as e:
+                    raise node.error(str(e)) from None
+                if plugin.layer == 0:
+                    if any(layer == 0 for layer, _, _ in chosen):
+                        node.warning("load balancing method redefined")
+                    chosen = [each for each in chosen if each[0] != 0]
+                chosen.append((plugin.layer, node, plugin))
+        init: IPeerInit = RoundRobin()
+        for _, node, plugin in sorted(chosen, key=lambda each: each[0]):
+            inner = None if plugin.layer == 0 else init
+            init = plugin.peerInit(BalancerLine(node, self._compile), inner)
+
+        def allows(line: Node) -> bool:
+            for layer, node, plugin in chosen:
+                before = (node.path, node.line, node.column) < (
+                    line.path,
+                    line.line,
+                    line.column,
+                )
+                if layer == 0 and before and not plugin.backup:
+                    return False
+            return True
+
+        return init, allows
+
+    def _peersOf(self, line: ServerLine, defaultPort: int) -> list[Peer]:
+        try:
+            address = parseAddress(line.address, defaultPort)
+        except ValueError as e:
+            raise line.node.error(f'{e} in upstream "{line.address}"', word=0) from None
+        return [
+            Peer(
+                sockaddrName(sockaddr),
+                sockaddr,
+                server=line.address,
+                weight=line.weight,
+                maxConns=line.maxConns,
+                maxFails=line.maxFails,
+                failTimeout=line.failTimeout,
+                down=line.down,
+                sid=line.route.encode("utf-8", "surrogateescape"),
+            )
+            for sockaddr in self._sockaddrs(address, line.node, line.address)
+        ]
+
+    def _sockaddrs(self, address: HostPort, node: Node, text: str) -> list[Sockaddr]:
+        if address.sockaddr is not None:
+            return [address.sockaddr]
+        try:
+            hosts = self._surroundings.lookUp(address.host)
+        except (OSError, UnicodeError):
+            raise node.error(f'host not found in upstream "{text}"') from None
+        return [inetSockaddr(host, address.port) for host in hosts]
+
+    def _generation(
+        self, name: str, primary: Sequence[Peer], backup: Sequence[Peer]
+    ) -> Peers:
+        around = self._surroundings
+
+        def make(peers: Sequence[Peer], next: Peers | None) -> Peers:
+            return Peers(
+                name,
+                peers,
+                seconds=around.clock.seconds,
+                random=around.random,
+                next=next,
+                unavailable=around.unavailable,
+            )
+
+        return make(primary, make(backup, None) if backup else None)
+
+    def named(self, text: str, defaultPort: int, node: Node) -> UpstreamGroup:
+        """
+        The group that a constant C{host[:port]} means; an implicit one is made where
+        there is none yet.
+
+        @raise ConfigError: the address is wrong, or its host is unknown.
+        """
+        try:
+            address = parseAddress(text, defaultPort)
+        except ValueError as e:
+            raise node.error(f'{e} in upstream "{text}"') from None
+        name = text if text[:5].lower() == "unix:" else address.host
+        group = self._explicit.get(name.lower())
+        if group is not None:
+            if address.portGiven:
+                raise node.error(f'upstream "{name}" may not have port {address.port}')
+            return group
+        if not address.port and not isinstance(address.sockaddr, str):
+            raise node.error(f'no port in upstream "{text}"')
+        key = (name.lower(), address.port)
+        implicit = self._implicit.get(key)
+        if implicit is None:
+            sockaddrs = self._sockaddrs(address, node, text)
+            implicit = self._implicit[key] = self._make(
+                name, address.port, sockaddrs, text
+            )
+        return implicit
+
+    def _make(
+        self, name: str, port: int, sockaddrs: Sequence[Sockaddr], server: str
+    ) -> UpstreamGroup:
+        peers = [Peer(sockaddrName(each), each, server=server) for each in sockaddrs]
+        return UpstreamGroup(
+            name, self._generation(name, peers, ()), RoundRobin(), port=port
+        )
+
+    def find(
+        self,
+        text: bytes,
+        defaultPort: int,
+        client: Any,
+        found: Callable[[UpstreamGroup], None],
+    ) -> None:
+        """
+        The group that C{host[:port]} of one request means: one that there is, a
+        literal address, or a name that the resolver knows.
+
+        @param client: is failed (500, 502) where there is none.
+        """
+        word = text.decode("utf-8", "surrogateescape")
+        try:
+            address = parseAddress(word, defaultPort)
+        except ValueError as e:
+            client.logError("error", f'{e} in upstream "{word}"')
+            client.failResponse(500)
+            return
+        isUnix = isinstance(address.sockaddr, str)
+        name = word if isUnix else address.host
+        group = self._explicit.get(name.lower())
+        if group is None or address.portGiven:
+            group = self._implicit.get((name.lower(), address.port))
+        if group is not None:
+            found(group)
+            return
+        if address.sockaddr is not None:
+            found(self._make(name, address.port, [address.sockaddr], word))
+            return
+        if not address.port:
+            client.logError("error", f'no port in upstream "{word}"')
+            client.failResponse(500)
+            return
+        resolver = client.location.resolver
+        if resolver is None:
+            client.logError("error", f"no resolver defined to resolve {address.host}")
+            client.failResponse(502)
+            return
+
+        def resolved(hosts: Sequence[str]) -> None:
+            client.waiting = None
+            found(
+                self._make(
+                    name,
+                    address.port,
+                    [inetSockaddr(host, address.port) for host in hosts],
+                    word,
+                )
+            )
+
+        def failed(message: str) -> None:
+            client.waiting = None
+            client.logError("error", message)
+            client.failResponse(502)
+
+        client.waiting = resolver.resolve(address.host, resolved, failed)

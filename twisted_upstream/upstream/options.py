@@ -1,0 +1,524 @@
+"""
+What C{upstream{}} and every C{*_pass} may be told.
+
+The star in a name is a dialect's name: C{*_read_timeout} is C{proxy_read_timeout},
+C{memcached_read_timeout} and so on.  nginx: the C{ngx_command_t} tables of
+C{ngx_http_upstream.c} and of each protocol module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..config.build import Block
+from ..config.directive import (
+    HTTP_ANY,
+    InvalidValue,
+    Where,
+    directive,
+    flag,
+    number,
+    seconds,
+    size,
+    template,
+    text,
+    words,
+)
+from ..config.syntax import Node
+from ..config.values import Template, parseSize
+from .retry import parseConditions
+
+PAGE = 4096
+
+#: Response fields that nginx acts upon and C{*_ignore_headers} may turn off.
+IGNORABLE = {
+    "X-Accel-Redirect",
+    "X-Accel-Expires",
+    "X-Accel-Limit-Rate",
+    "X-Accel-Buffering",
+    "X-Accel-Charset",
+    "Expires",
+    "Cache-Control",
+    "Set-Cookie",
+    "Vary",
+}
+
+
+def _buffers(node: Node) -> tuple[int, int]:
+    count = node.words[0]
+    if not count.isdigit() or int(count) < 1:
+        raise ValueError("invalid value")
+    return int(count), parseSize(node.words[1])
+
+
+def _ignored(node: Node) -> frozenset[bytes]:
+    known = {name.lower(): name for name in IGNORABLE}
+    for word in node.words:
+        if word.lower() not in known:
+            raise InvalidValue(word, "")
+    return frozenset(word.lower().encode() for word in node.words)
+
+
+def _conditions(node: Node) -> int:
+    return parseConditions(node.words)
+
+
+def _bind(node: Node) -> Template | None:
+    if node.words[0] == "off":
+        return None
+    if len(node.words) == 2 and node.words[1] != "transparent":
+        raise node.error(f'invalid parameter "{node.words[1]}"', word=1)
+    if len(node.words) == 2:
+        raise node.error("transparent proxying is not supported on this platform")
+    found: Template = template(node)
+    return found
+
+
+def _field(node: Node) -> bytes:
+    return node.words[0].lower().encode("utf-8", "surrogateescape")
+
+
+def _unsupported(node: Node) -> int:
+    node.warning(f'"{node.name}" is not supported, ignored')
+    return 0
+
+
+_PASS = Where.LOCATION | Where.IF | Where.LIMIT_EXCEPT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassOptions:
+    """
+    Options common to all dialects.
+    """
+
+    target: Template | None = directive(
+        "*_pass",
+        _PASS,
+        template,
+        default=None,
+        inherit=False,
+        doc="Pass requests to this server or group.",
+    )
+    connectTimeout: float = directive(
+        "*_connect_timeout",
+        HTTP_ANY,
+        seconds,
+        default=60.0,
+        unit="seconds",
+        doc="How long connecting to a server may take.",
+    )
+    sendTimeout: float = directive(
+        "*_send_timeout",
+        HTTP_ANY,
+        seconds,
+        default=60.0,
+        unit="seconds",
+        doc="How long a server may take nothing of the request.",
+    )
+    readTimeout: float = directive(
+        "*_read_timeout",
+        HTTP_ANY,
+        seconds,
+        default=60.0,
+        unit="seconds",
+        doc="How long a server may send nothing of the response.",
+    )
+    buffering: bool = directive(
+        "*_buffering",
+        HTTP_ANY,
+        flag,
+        default=True,
+        doc="Read the response as fast as the server sends it, whatever the client"
+        " takes.",
+    )
+    requestBuffering: bool = directive(
+        "*_request_buffering",
+        HTTP_ANY,
+        flag,
+        default=True,
+        doc="Read the whole request body before asking a server.",
+    )
+    ignoreClientAbort: bool = directive(
+        "*_ignore_client_abort",
+        HTTP_ANY,
+        flag,
+        default=False,
+        doc="Go on when the client leaves before the response.",
+    )
+    interceptErrors: bool = directive(
+        "*_intercept_errors",
+        HTTP_ANY,
+        flag,
+        default=False,
+        doc="Let error_page replace responses of status 300 and above.",
+    )
+    bufferSize: int = directive(
+        "*_buffer_size",
+        HTTP_ANY,
+        size,
+        default=PAGE,
+        unit="bytes",
+        doc="Limit of a response's head; size of the buffer of unbuffered responses.",
+    )
+    buffers: tuple[int, int] = directive(
+        "*_buffers",
+        HTTP_ANY,
+        _buffers,
+        arity=(2, 2),
+        default=(8, PAGE),
+        unit="bytes",
+        doc="Number and size of the buffers of one response.",
+    )
+    busyBuffersSize: int = directive(
+        "*_busy_buffers_size",
+        HTTP_ANY,
+        size,
+        default=0,
+        unit="bytes",
+        doc="How much of a response may be on its way to the client at a time.",
+    )
+    maxTempFileSize: int = directive(
+        "*_max_temp_file_size",
+        HTTP_ANY,
+        size,
+        default=1024 * 1024 * 1024,
+        unit="bytes",
+        doc="How much of one response may wait in a temporary file; 0: none.",
+    )
+    tempFileWriteSize: int = directive(
+        "*_temp_file_write_size",
+        HTTP_ANY,
+        size,
+        default=0,
+        unit="bytes",
+        doc="How much is written to a temporary file at a time.",
+    )
+    tempPath: tuple[str, ...] = directive(
+        "*_temp_path",
+        HTTP_ANY,
+        words,
+        arity=(1, 4),
+        default=(),
+        doc="Directory of temporary files (levels are accepted; files are unlinked"
+        " at once, so there is nothing to spread over sub-directories).",
+    )
+    nextUpstream: int = directive(
+        "*_next_upstream",
+        HTTP_ANY,
+        _conditions,
+        arity=(1, None),
+        default=parseConditions(("error", "timeout")),
+        doc="When another server is asked.",
+    )
+    nextUpstreamTries: int = directive(
+        "*_next_upstream_tries",
+        HTTP_ANY,
+        number,
+        default=0,
+        doc="How many servers are asked at most; 0: all.",
+    )
+    nextUpstreamTimeout: float = directive(
+        "*_next_upstream_timeout",
+        HTTP_ANY,
+        seconds,
+        default=0.0,
+        unit="seconds",
+        doc="How long after the first attempt another server is still asked; 0: ever.",
+    )
+    bind: Template | None = directive(
+        "*_bind",
+        HTTP_ANY,
+        _bind,
+        arity=(1, 2),
+        default=None,
+        doc="The local address of connections to servers.",
+    )
+    socketKeepalive: bool = directive(
+        "*_socket_keepalive",
+        HTTP_ANY,
+        flag,
+        default=False,
+        doc="TCP keep-alive (SO_KEEPALIVE) on connections to servers.",
+    )
+    socketReceiveBuffer: int = directive(
+        "*_socket_rcvbuf",
+        HTTP_ANY,
+        size,
+        default=0,
+        unit="bytes",
+        doc="SO_RCVBUF of connections to servers; 0: the system's.",
+    )
+    socketSendBuffer: int = directive(
+        "*_socket_sndbuf",
+        HTTP_ANY,
+        size,
+        default=0,
+        unit="bytes",
+        doc="SO_SNDBUF of connections to servers; 0: the system's.",
+    )
+    sendLowat: int = directive(
+        "*_send_lowat",
+        HTTP_ANY,
+        _unsupported,
+        arity=(1, 1),
+        default=0,
+        doc="Without effect on this platform, as in nginx on Linux.",
+    )
+    limitRate: Template | None = directive(
+        "*_limit_rate",
+        HTTP_ANY,
+        template,
+        default=None,
+        unit="bytes per second",
+        doc="How fast a buffered response is read from the server.",
+    )
+    ignoreHeaders: frozenset[bytes] = directive(
+        "*_ignore_headers",
+        HTTP_ANY,
+        _ignored,
+        arity=(1, None),
+        default=frozenset(),
+        doc="Response fields that are passed on but not acted upon.",
+    )
+    hideHeaders: tuple[bytes, ...] = directive(
+        "*_hide_header",
+        HTTP_ANY,
+        _field,
+        arity=(1, 1),
+        repeat=True,
+        default=(),
+        doc="A response field that clients do not get to see.",
+    )
+    passHeaders: tuple[bytes, ...] = directive(
+        "*_pass_header",
+        HTTP_ANY,
+        _field,
+        arity=(1, 1),
+        repeat=True,
+        default=(),
+        doc="A response field that clients get although it is hidden by default.",
+    )
+    passRequestBody: bool = directive(
+        "*_pass_request_body",
+        HTTP_ANY,
+        flag,
+        default=True,
+        doc="Send the client's body to the server.",
+    )
+    passRequestHeaders: bool = directive(
+        "*_pass_request_headers",
+        HTTP_ANY,
+        flag,
+        default=True,
+        doc="Send the client's fields to the server.",
+    )
+
+    @property
+    def highWater(self) -> int:
+        """
+        Bytes of a buffered response that may wait in memory for the client.
+        """
+        count, each = self.buffers
+        return self.bufferSize + count * each
+
+    def merged(self, block: Block) -> PassOptions:
+        """
+        Check the sizes against each other, with nginx's words, and fill in defaults
+        that depend on them.
+        """
+        count, each = self.buffers
+        most = max(self.bufferSize, each)
+        checks: list[tuple[str, bool, str]] = [
+            ("_buffers", count < 2, 'there must be at least 2 "{}_buffers"'),
+            (
+                "_busy_buffers_size",
+                self.busyBuffersSize != 0 and self.busyBuffersSize < most,
+                '"{}_busy_buffers_size" must be equal to or greater than the maximum'
+                ' of the value of "{}_buffer_size" and one of the "{}_buffers"',
+            ),
+            (
+                "_busy_buffers_size",
+                self.busyBuffersSize > (count - 1) * each,
+                '"{}_busy_buffers_size" must be less than the size of all'
+                ' "{}_buffers" minus one buffer',
+            ),
+            (
+                "_temp_file_write_size",
+                self.tempFileWriteSize != 0 and self.tempFileWriteSize < most,
+                '"{}_temp_file_write_size" must be equal to or greater than the'
+                ' maximum of the value of "{}_buffer_size" and one of the "{}_buffers"',
+            ),
+            (
+                "_max_temp_file_size",
+                self.maxTempFileSize != 0 and self.maxTempFileSize < most,
+                '"{}_max_temp_file_size" must be equal to zero to disable temporary'
+                " files usage or must be equal to or greater than the maximum of the"
+                ' value of "{}_buffer_size" and one of the "{}_buffers"',
+            ),
+        ]
+        for suffix, wrong, message in checks:
+            if not wrong:
+                continue
+            for node in block.node.block or ():
+                prefix = node.name.split("_")[0]
+                if node.name.endswith(suffix) or node.name.endswith("_buffer_size"):
+                    raise node.error(message.replace("{}", prefix))
+        return replace(
+            self,
+            busyBuffersSize=self.busyBuffersSize or 2 * most,
+            tempFileWriteSize=self.tempFileWriteSize or 2 * most,
+        )
+
+
+def _keepalive(node: Node) -> tuple[int, bool]:
+    if not node.words[0].isdigit():
+        raise node.error(
+            f'invalid value "{node.words[0]}" in "keepalive" directive', word=0
+        )
+    if len(node.words) == 2 and node.words[1] != "local":
+        raise node.error(f'invalid parameter "{node.words[1]}"', word=1)
+    return int(node.words[0]), len(node.words) == 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpstreamOptions:
+    """
+    What stands in C{upstream{}} besides servers and balancers.
+    """
+
+    keepalive: tuple[int, bool] = directive(
+        "keepalive",
+        Where.UPSTREAM,
+        _keepalive,
+        arity=(1, 2),
+        default=(32, True),
+        doc="How many idle connections are kept; C{local}: not shared by locations.",
+    )
+    keepaliveRequests: int = directive(
+        "keepalive_requests",
+        Where.UPSTREAM,
+        number,
+        default=1000,
+        doc="How many requests one connection to a server may serve.",
+    )
+    keepaliveTime: float = directive(
+        "keepalive_time",
+        Where.UPSTREAM,
+        seconds,
+        default=3600.0,
+        unit="seconds",
+        doc="How old a connection to a server may be to be kept once more.",
+    )
+    keepaliveTimeout: float = directive(
+        "keepalive_timeout",
+        Where.UPSTREAM,
+        seconds,
+        default=60.0,
+        unit="seconds",
+        doc="How long an idle connection to a server is kept.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerLine:
+    """
+    One C{server} line of a group.
+
+    @ivar failTimeout: whole seconds.
+    @ivar down: nginx's bits: 1 down, 8 draining.
+    """
+
+    node: Node
+    address: str
+    weight: int = 1
+    maxConns: int = 0
+    maxFails: int = 1
+    failTimeout: int = 10
+    backup: bool = False
+    down: int = 0
+    route: str = ""
+
+
+def parseServer(node: Node) -> ServerLine:
+    """
+    Read one C{server} line.  nginx: C{ngx_http_upstream_server()}.
+
+    @raise ConfigError: a parameter is wrong.
+    """
+    from ..config.values import parseTime
+
+    values: dict[str, int] = {"weight": 1, "max_conns": 0, "max_fails": 1}
+    failTimeout, backup, down, route = 10, False, 0, ""
+    for index, word in enumerate(node.words[1:], 1):
+        name, given, value = word.partition("=")
+        wrong = node.error(f'invalid parameter "{word}"', word=index)
+        if given and name in values:
+            if not (value.isascii() and value.isdigit()):
+                raise wrong
+            values[name] = int(value)
+            if name == "weight" and values[name] == 0:
+                raise wrong
+        elif given and name == "fail_timeout":
+            try:
+                failTimeout = int(parseTime(value, milliseconds=False))
+            except ValueError:
+                raise wrong from None
+        elif word == "backup":
+            backup = True
+        elif word == "down":
+            down |= 1
+        elif word == "drain":
+            down |= 8
+        elif given and name == "route":
+            if not value:
+                raise node.error("route is empty", word=index)
+            if len(value) > 32:
+                raise node.error("route is longer than 32", word=index)
+            route = value
+        elif word == "resolve" or (given and name == "service"):
+            raise node.error(
+                f'parameter "{word}" needs names that are watched at run time,'
+                " which is not supported",
+                word=index,
+            )
+        else:
+            raise wrong
+    return ServerLine(
+        node=node,
+        address=node.words[0],
+        weight=values["weight"],
+        maxConns=values["max_conns"],
+        maxFails=values["max_fails"],
+        failTimeout=failTimeout,
+        backup=backup,
+        down=down,
+        route=route,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupOptions:
+    """
+    C{upstream{}} itself, and its C{server} lines.
+    """
+
+    groups: tuple[str, ...] = directive(
+        "upstream",
+        Where.HTTP,
+        text,
+        repeat=True,
+        default=(),
+        opens=Where.UPSTREAM,
+        doc="A group of servers.",
+    )
+    servers: tuple[ServerLine, ...] = directive(
+        "server",
+        Where.UPSTREAM,
+        parseServer,
+        arity=(1, None),
+        repeat=True,
+        inherit=False,
+        default=(),
+        doc="A server of the group: address and parameters.",
+    )

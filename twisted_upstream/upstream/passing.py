@@ -1,0 +1,195 @@
+"""
+One C{*_pass} of one location: everything that a request on its way needs, bound when
+the configuration is built.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any
+
+from . import fields
+from .options import PassOptions
+from .request import UpstreamRequest
+
+if TYPE_CHECKING:
+    from ..balance.peers import Peer
+    from ..interfaces import IClient, IDialWaiter, IExchange
+    from ..net.deadline import Deadlines
+    from ..wire.head import ResponseHead
+    from .connection import UpstreamFactory
+    from .group import UpstreamGroup, UpstreamGroups
+
+_RATE = re.compile(rb"(\d+)([kKmM]?)\Z")
+_UNITS = {b"": 1, b"k": 1024, b"m": 1024 * 1024}
+
+#: Opens a connection: takes peer, what to build the protocol with, who waits, the
+#: seconds it may take and the local address text, if one was asked for.
+Dial = Callable[..., Callable[[], None]]
+
+
+class Passing:
+    """
+    A location's way to a group.
+
+    @ivar hide: takes the hidden fields out of a block: C{hide(b"", block)}.
+    @ivar acted: names (lower case) of the fields that are acted upon.
+    @ivar shown: are Date or Server of the server passed on?
+    """
+
+    __slots__ = (
+        "_dial",
+        "_exchangeFactory",
+        "_factory",
+        "_group",
+        "_groups",
+        "_options",
+        "_showDate",
+        "_showServer",
+        "acted",
+        "bind",
+        "bufferSize",
+        "buffering",
+        "deadlines",
+        "hide",
+        "highWater",
+        "identity",
+        "ignoreClientAbort",
+        "interceptErrors",
+        "limitRate",
+        "maxTempFileSize",
+        "nextUpstream",
+        "nextUpstreamTimeout",
+        "readTimeout",
+        "requestBuffering",
+        "seconds",
+        "sendTimeout",
+        "shown",
+        "tempPath",
+        "tries",
+    )
+
+    def __init__(
+        self,
+        options: PassOptions,
+        exchangeFactory: Callable[[IClient], IExchange],
+        group: UpstreamGroup | None,
+        groups: UpstreamGroups,
+        *,
+        dial: Dial,
+        factory: UpstreamFactory,
+        deadlines: Deadlines,
+        seconds: Callable[[], float],
+        bind: Callable[[Any], bytes] | None,
+        limitRate: Callable[[Any], bytes] | None,
+        tempPath: str | None,
+        identity: Hashable = None,
+    ) -> None:
+        """
+        @param group: where requests go; C{None}: the exchange names it per request.
+        @param dial: opens connections.
+        @param identity: what makes connections with other settings not
+            interchangeable.
+        """
+        self._options = options
+        self._exchangeFactory = exchangeFactory
+        self._group = group
+        self._groups = groups
+        self._dial = dial
+        self._factory = factory
+        self.deadlines = deadlines
+        self.seconds = seconds
+        self.bind = bind
+        self.limitRate = limitRate
+        self.identity = identity
+        self.tempPath = tempPath
+        self.bufferSize = options.bufferSize
+        self.buffering = options.buffering
+        self.requestBuffering = options.requestBuffering
+        self.highWater = options.highWater
+        self.ignoreClientAbort = options.ignoreClientAbort
+        self.interceptErrors = options.interceptErrors
+        self.maxTempFileSize = options.maxTempFileSize
+        self.nextUpstream = options.nextUpstream
+        self.nextUpstreamTimeout = options.nextUpstreamTimeout
+        self.readTimeout = options.readTimeout
+        self.sendTimeout = options.sendTimeout
+        self.tries = options.nextUpstreamTries
+        self.hide = fields.hider(options.hideHeaders, options.passHeaders)
+        shown = set(options.passHeaders)
+        self._showDate = b"date" in shown
+        self._showServer = b"server" in shown
+        self.shown = self._showDate or self._showServer
+        acted = {b"x-accel-redirect", b"x-accel-buffering", b"x-accel-limit-rate"}
+        acted -= options.ignoreHeaders
+        self.acted = frozenset(acted | ({b"date", b"server"} & shown))
+
+    def handle(self, client: Any) -> None:
+        """
+        Pass C{client}'s request: a location's content.
+        """
+        exchange = client.exchange = self._exchangeFactory(client)
+        body = client.body
+        if body is None:
+            self._start(client, exchange)
+        elif self.requestBuffering or not exchange.mayStream:
+            body.read(partial(self._start, client, exchange))
+        else:
+            body.begin()
+            self._start(client, exchange)
+
+    def _start(self, client: Any, exchange: IExchange) -> None:
+        group = self._group
+        if group is not None:
+            UpstreamRequest(self, client, exchange, group).start()
+            return
+        authority = exchange.authority()
+        if authority is None:
+            client.failResponse(500)
+            return
+        text, defaultPort = authority
+
+        def found(group: UpstreamGroup) -> None:
+            UpstreamRequest(self, client, exchange, group).start()
+
+        self._groups.find(text, defaultPort, client, found)
+
+    def dial(self, peer: Peer, waiter: IDialWaiter, client: Any) -> Callable[[], None]:
+        """
+        Open a connection to C{peer} for C{waiter}.
+
+        @return: "give up".
+        """
+        local = None if self.bind is None else self.bind(client)
+        return self._dial(
+            peer, self._factory.buildProtocol(), waiter, self._options, local, client
+        )
+
+    def show(self, head: ResponseHead) -> None:
+        """
+        Let Date and Server be the server's, absent if it sent none, where
+        C{*_pass_header} says so.
+        """
+        if self._showDate and head.date is None:
+            head.date = b""
+        if self._showServer and head.server is None:
+            head.server = b""
+
+    def openTempFile(self) -> IO[bytes]:
+        """
+        An unlinked temporary file for one response.
+        """
+        return tempfile.TemporaryFile(dir=self.tempPath, buffering=0)
+
+    @staticmethod
+    def parseRate(text: bytes) -> int:
+        """
+        Bytes per second of a C{*_limit_rate}; 0 for none, and for nonsense.
+        """
+        match = _RATE.match(text)
+        if match is None:
+            return 0
+        return int(match[1]) * _UNITS[match[2].lower()]

@@ -1,0 +1,879 @@
+"""
+One client request over its attempts at servers: the driver of every dialect.
+
+The state is the method that takes the connection's next bytes: C{_headReceived}, then
+C{_bodyReceived}, or C{_spoolReceived} while the client is slower than the server.
+Nothing here knows a reactor; sockets and timers are behind the connection.
+
+nginx: C{ngx_http_upstream.c}: C{ngx_http_upstream_connect()},
+C{ngx_http_upstream_process_header()}, C{ngx_http_upstream_send_response()},
+C{ngx_http_upstream_next()}, C{ngx_http_upstream_finalize_request()}
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from ..balance.peers import Outcome, Peer
+from ..interfaces import IDialWaiter
+from ..net.dialer import ConnectFailed, ConnectTimedOut
+from ..wire.body import InvalidBody
+from ..wire.response1 import InvalidHead
+from . import fields, retry
+from .attempt import Attempt
+from .relay import Relay
+from .spool import Spool
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from ..interfaces import IExchange, IInputFilter, IPeerGetter
+    from ..wire.head import ResponseHead
+    from .connection import UpstreamProtocol
+    from .group import UpstreamGroup
+    from .passing import Passing
+
+CONNECTING = "connecting to upstream"
+SENDING = "sending request to upstream"
+READING_HEAD = "reading response header from upstream"
+READING = "reading upstream"
+
+
+@implementer(IDialWaiter)
+class UpstreamRequest:
+    """
+    A client's request on its way.
+
+    @ivar sent: was anything of the request sent in this attempt?
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_begun",
+        "_buffered",
+        "_client",
+        "_connection",
+        "_data",
+        "_exchange",
+        "_filter",
+        "_getter",
+        "_giveUp",
+        "_group",
+        "_head",
+        "_mark",
+        "_out",
+        "_pace",
+        "_paused",
+        "_passing",
+        "_peer",
+        "_progress",
+        "_rate",
+        "_readMark",
+        "_reused",
+        "_spool",
+        "_streaming",
+        "sent",
+    )
+
+    def __init__(
+        self, passing: Passing, client: Any, exchange: IExchange, group: UpstreamGroup
+    ) -> None:
+        """
+        @param client: the client's side: L{IClient<twisted_upstream.interfaces.IClient>}
+            and L{IReply<twisted_upstream.interfaces.IReply>}.
+        """
+        self._passing = passing
+        self._client = client
+        self._exchange = exchange
+        self._group = group
+        self._connection: UpstreamProtocol | None = None
+        self._peer: Peer | None = None
+        self._head: ResponseHead | None = None
+        self._spool: Spool | None = None
+        self._giveUp: Callable[[], None] | None = None
+        self._data = b""
+        self._paused = False
+        self._streaming = False
+        self._rate = 0
+        self._pace: Any = None
+        self.sent = False
+
+    # ---- attempts -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """
+        Ask the first server.
+        """
+        client = self._client
+        client.upstream = self
+        attempts = client.attempts
+        if attempts is None:
+            client.attempts = []
+        else:
+            attempts.append(None)
+        self._out = self._exchange.createRequest()
+        getter = self._getter = self._group.initPeer(client)
+        if self._passing.tries:
+            getter.limitTries(self._passing.tries)
+        self._begun = self._passing.seconds()
+        self._connect()
+
+    def _connect(self) -> None:
+        peer = self._getter.getPeer()
+        if isinstance(peer, Peer):
+            self._peerChosen(peer)
+        elif peer is None:
+            self._noPeer()
+        else:
+            self._waitForPeer(peer)
+
+    def _waitForPeer(self, waiting: Deferred[Peer | None]) -> None:
+        self._giveUp = waiting.cancel
+
+        def chosen(peer: Peer | None) -> None:
+            self._giveUp = None
+            if peer is None:
+                self._noPeer()
+            else:
+                self._peerChosen(peer)
+
+        def failed(reason: object) -> None:
+            if self._giveUp is not None:
+                self._giveUp = None
+                self._noPeer()
+
+        waiting.addCallbacks(chosen, failed)
+
+    def _noPeer(self) -> None:
+        attempt = Attempt(self._group.nameBytes, self._passing.seconds())
+        self._client.attempts.append(attempt)
+        self._attempt = attempt
+        self._log("error", "no live upstreams", CONNECTING)
+        attempt.status = 502
+        self._finalize(502)
+
+    def _peerChosen(self, peer: Peer) -> None:
+        passing = self._passing
+        self._peer = peer
+        self._attempt = attempt = Attempt(peer.nameBytes, passing.seconds())
+        self._client.attempts.append(attempt)
+        self.sent = False
+        cache = self._group.cache
+        if cache is not None:
+            connection = cache.take((peer.sockaddr, passing.identity), passing)
+            if connection is not None:
+                self._reused = True
+                attempt.connectTime = 0.0
+                self._send(connection)
+                return
+        self._reused = False
+        self._giveUp = passing.dial(peer, self, self._client)
+
+    def connectionReady(self, connection: UpstreamProtocol) -> None:
+        """
+        A connection to the chosen peer is open.
+        """
+        self._giveUp = None
+        attempt = self._attempt
+        attempt.connectTime = self._passing.seconds() - attempt.begun
+        self._send(connection)
+
+    def connectionFailed(self, reason: Exception) -> None:
+        """
+        There is no connection to the chosen peer.
+        """
+        self._giveUp = None
+        if isinstance(reason, ConnectTimedOut):
+            self._failed(retry.TIMEOUT, reason, CONNECTING)
+            return
+        level = "error"
+        if isinstance(reason, ConnectFailed):
+            level = reason.level
+            if reason.syscall != "connect":
+                # Our own trouble: no other server would fare better.
+                self._log(level, reason.message, CONNECTING, reason.errno)
+                self._attempt.status = 500
+                self._finalize(500)
+                return
+        self._failed(retry.ERROR, reason, CONNECTING, level)
+
+    # ---- the request ----------------------------------------------------------------
+
+    def _send(self, connection: UpstreamProtocol) -> None:
+        self._connection = connection
+        connection.requests += 1
+        connection.dataReceived = self._headReceived
+        connection.ended = self._headEnded
+        connection.deadline.expired = self._headTimedOut
+        transport = connection.transport
+        self._mark = self._progress = transport.bytesSent
+        self._readMark = transport.bytesReceived
+        self.sent = True
+        body = self._client.body
+        if body is None or not self._exchange.takesBody:
+            transport.write(self._out)
+        else:
+            self._sendBody(body)
+        if transport.pending:
+            connection.deadline.set(self._passing.sendTimeout)
+            transport.drained = self._requestSent
+        else:
+            connection.deadline.set(self._passing.readTimeout)
+
+    def _sendBody(self, body: Any) -> None:
+        assert self._connection is not None
+        transport = self._connection.transport
+        if not body.complete or self._streaming:
+            # As it comes.  What came already goes with the head.
+            self._streaming = True
+            transport.write(self._out)
+            body.stream(self)
+        elif body.file is not None:
+            transport.write(self._out)
+            transport.sendFile(body.file.fileno(), 0, body.size)
+        else:
+            transport.write(self._out + b"".join(body.parts))
+
+    def bodyReceived(self, data: bytes, last: bool) -> None:
+        """
+        More of an unbuffered request body.
+        """
+        connection = self._connection
+        if connection is None:
+            return
+        bodyFilter = self._exchange.bodyFilter
+        if bodyFilter is not None:
+            data = bodyFilter(data, last)
+        transport = connection.transport
+        if data:
+            transport.write(data)
+        if transport.pending:
+            connection.deadline.set(self._passing.sendTimeout)
+            transport.drained = self._requestSent
+            if transport.pending > self._passing.bufferSize:
+                self._client.body.pause()
+
+    def _requestSent(self) -> None:
+        connection = self._connection
+        if connection is not None and self._head is None:
+            connection.deadline.set(self._passing.readTimeout)
+        if self._streaming and self._client.body is not None:
+            self._client.body.resume()
+
+    def _bodySent(self) -> bool:
+        connection = self._connection
+        assert connection is not None
+        if connection.transport.pending:
+            return False
+        return not self._streaming or bool(self._client.body.complete)
+
+    # ---- the response's head --------------------------------------------------------
+
+    def _headReceived(self, data: bytes) -> None:
+        if self._data:
+            data = self._data + data
+        exchange = self._exchange
+        passing = self._passing
+        while True:
+            try:
+                head = exchange.processHeader(data)
+            except InvalidHead as e:
+                self._failed(retry.INVALID_HEADER, e, READING_HEAD)
+                return
+            size = len(data) if head is None else head.consumed
+            if size > passing.bufferSize or (
+                head is None and size == passing.bufferSize
+            ):
+                self._failed(
+                    retry.INVALID_HEADER,
+                    InvalidHead("upstream sent too big header"),
+                    READING_HEAD,
+                )
+                return
+            if head is None:
+                self._data = data
+                assert self._connection is not None
+                if not self._connection.transport.pending:
+                    self._connection.deadline.set(passing.readTimeout)
+                return
+            if head.status >= 200 or head.status == 101:
+                break
+            # Interim responses may be dropped by a proxy (RFC 9110, 15.2); nginx takes
+            # those other than 103 for final ones.
+            self._client.sendInterim(head)
+            data = data[head.consumed :]
+        self._headAccepted(head, data)
+
+    def _headAccepted(self, head: ResponseHead, data: bytes) -> None:
+        attempt = self._attempt
+        client = self._client
+        passing = self._passing
+        attempt.headerTime = passing.seconds() - attempt.begun
+        status = attempt.status = head.status
+        self._data = b""
+        if status >= 300:
+            if status in retry.CONDITION_OF_STATUS and self._tryAnother(status):
+                return
+            if passing.interceptErrors and client.hasErrorPage(status):
+                self._intercept(head)
+                return
+        assert self._peer is not None
+        self._getter.notifyPeer(self._peer, "header", attempt.headerTime)
+        self._head = head
+        client.upstreamFields = head.fields
+        buffered = passing.buffering
+        values = head.values
+        if values:
+            if head.contentType is None:
+                head.contentType = values.get(b"content-type")
+            if not passing.acted.isdisjoint(values):
+                redirect = values.get(b"x-accel-redirect")
+                if redirect is not None and b"x-accel-redirect" in passing.acted:
+                    self._redirect(head, redirect)
+                    return
+                buffered = self._act(head, values, buffered)
+            if b"location" in values or b"set-cookie" in values or b"refresh" in values:
+                self._rewrite(head)
+        if passing.shown:
+            passing.show(head)
+        head.fields = passing.hide(b"", head.fields)
+        self._buffered = buffered
+        if head.upgrade and status == 101:
+            self._upgrade(head, data[head.consumed :])
+            return
+        self._sendResponse(head, data)
+
+    def _act(
+        self, head: ResponseHead, values: Mapping[bytes, bytes], buffered: bool
+    ) -> bool:
+        """
+        Obey what the server says about how its response is passed on.
+
+        @return: is it buffered?
+        """
+        for key in self._passing.acted.intersection(values):
+            value = values[key]
+            if key == b"x-accel-buffering":
+                buffered = {b"yes": True, b"no": False}.get(value.lower(), buffered)
+            elif key == b"x-accel-limit-rate":
+                self._client.setLimitRate(value)
+            elif key == b"date":
+                head.date = value
+            elif key == b"server":
+                head.server = value
+        return buffered
+
+    def _rewrite(self, head: ResponseHead) -> None:
+        exchange = self._exchange
+        redirect, cookie = exchange.rewriteRedirect, exchange.rewriteCookie
+        if redirect is not None or cookie is not None:
+            head.fields, head.location = fields.rewrite(
+                head.fields, redirect, cookie, self._client.absoluteRedirect
+            )
+
+    def _sendResponse(self, head: ResponseHead, data: bytes) -> None:
+        connection = self._connection
+        assert connection is not None
+        client = self._client
+        received = self._filter = self._exchange.inputFilterInit(head)
+        data = data[head.consumed :]
+        self._attempt.responseLength = len(data)
+        if data and received.remaining != 0:
+            try:
+                body = received.inputFilter(data)
+            except InvalidBody as e:
+                client.sendHead(head, b"", False)
+                self._broken(str(e))
+                return
+        else:
+            # A body where none may be is never passed on.
+            body = b""
+            if data:
+                received.excess = data
+        if not self._buffered:
+            client.limitRate = 0
+        if received.remaining == 0:
+            self._done(received)
+            client.sendHead(head, body, True)
+            return
+        client.sendHead(head, body, False)
+        if self._connection is None:
+            return
+        connection.dataReceived = self._bodyReceived
+        connection.ended = self._bodyEnded
+        connection.deadline.expired = self._bodyTimedOut
+        connection.deadline.set(self._passing.readTimeout)
+        if self._passing.limitRate is not None and self._buffered:
+            self._limitRate()
+        if not client.canTake(self._highWater()):
+            self._hold()
+
+    def _headEnded(self, reason: BaseException | None) -> None:
+        exchange = self._exchange
+        if reason is None and self._data:
+            # Some protocols end their head with the connection (HTTP/0.9).
+            try:
+                head = exchange.endHeader(self._data)
+            except InvalidHead as e:
+                self._failed(retry.INVALID_HEADER, e, READING_HEAD)
+                return
+            if head is not None:
+                data, self._data = self._data, b""
+                self._headAccepted(head, data)
+                if self._connection is not None:
+                    self._bodyEnded(None)
+                return
+        if reason is None:
+            reason = Closed("upstream prematurely closed connection")
+        self._failed(retry.ERROR, reason, READING_HEAD)
+
+    def _headTimedOut(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        transport = connection.transport
+        if transport.pending:
+            if transport.bytesSent != self._progress:
+                self._progress = transport.bytesSent
+                connection.deadline.set(self._passing.sendTimeout)
+                return
+            self._failed(retry.TIMEOUT, ConnectTimedOut(), SENDING)
+            return
+        if self._streaming and not self._client.body.complete:
+            # The client is the slow one: its own time-out watches it.
+            connection.deadline.set(self._passing.readTimeout)
+            return
+        self._failed(retry.TIMEOUT, ConnectTimedOut(), READING_HEAD)
+
+    # ---- the response's body --------------------------------------------------------
+
+    def _bodyReceived(self, data: bytes) -> None:
+        received = self._filter
+        self._attempt.responseLength += len(data)
+        try:
+            body = received.inputFilter(data)
+        except InvalidBody as e:
+            self._broken(str(e))
+            return
+        client = self._client
+        if body:
+            client.sendBody(body)
+        connection = self._connection
+        if connection is None:
+            return
+        if received.remaining == 0:
+            self._done(received)
+            client.endResponse()
+            return
+        connection.deadline.set(self._passing.readTimeout)
+        if self._rate:
+            self._paceReading(len(data))
+        if not client.canTake(self._highWater()):
+            self._hold()
+
+    def _highWater(self) -> int:
+        return self._passing.highWater if self._buffered else 0
+
+    def _hold(self) -> None:
+        """
+        The client owes too much: let the rest wait in a file, or in the server.
+        """
+        client = self._client
+        passing = self._passing
+        assert self._connection is not None
+        if self._buffered and passing.maxTempFileSize:
+            client.logError(
+                "warn",
+                "an upstream response is buffered to a temporary file",
+                action=READING,
+                upstream=self._where(),
+            )
+            self._spool = Spool(
+                passing.openTempFile, passing.maxTempFileSize, client.sendRegion
+            )
+            self._connection.dataReceived = self._spoolReceived
+            client.whenDrained(self._spoolDrained)
+        else:
+            self._pause()
+            client.whenDrained(self._clientDrained)
+
+    def _pause(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._paused = True
+            connection.transport.pauseProducing()
+            connection.deadline.clear()
+
+    def _resume(self) -> None:
+        connection = self._connection
+        if connection is not None and self._paused:
+            self._paused = False
+            connection.deadline.set(self._passing.readTimeout)
+            connection.transport.resumeProducing()
+
+    def _clientDrained(self) -> None:
+        self._resume()
+
+    def _spoolReceived(self, data: bytes) -> None:
+        received, spool = self._filter, self._spool
+        assert spool is not None
+        self._attempt.responseLength += len(data)
+        try:
+            body = received.inputFilter(data)
+            room = spool.write(body)
+        except InvalidBody as e:
+            self._broken(str(e))
+            return
+        except OSError as e:
+            self._broken(f"write() to temporary file failed ({e.errno}: {e.strerror})")
+            return
+        if received.remaining == 0:
+            # The server is free; the client goes on from the file.
+            self._done(received)
+        elif not room:
+            self._pause()
+        else:
+            assert self._connection is not None
+            self._connection.deadline.set(self._passing.readTimeout)
+
+    def _spoolDrained(self) -> None:
+        spool = self._spool
+        assert spool is not None
+        client = self._client
+        if spool.waiting:
+            client.whenDrained(self._spoolDrained)
+            spool.sendNext()
+            return
+        self._spool = None
+        spool.close()
+        connection = self._connection
+        if connection is None:
+            client.endResponse()
+            return
+        connection.dataReceived = self._bodyReceived
+        self._resume()
+
+    def _bodyEnded(self, reason: BaseException | None) -> None:
+        received = self._filter
+        if reason is None and received.remaining is None:
+            self._exchange.reusable = False
+            self._done(received)
+            if self._spool is None:
+                self._client.endResponse()
+            return
+        if reason is None:
+            self._broken("upstream prematurely closed connection")
+        else:
+            self._broken(str(reason), getattr(reason, "errno", 0) or 0)
+
+    def _bodyTimedOut(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        transport = connection.transport
+        if transport.pending and transport.bytesSent != self._progress:
+            self._progress = transport.bytesSent
+            connection.deadline.set(self._passing.readTimeout)
+            return
+        self._broken("upstream timed out", errno.ETIMEDOUT)
+
+    def _broken(self, message: str, number: int = 0) -> None:
+        """
+        The response cannot be completed, and its head is on its way already.
+        """
+        self._log("error", message, READING, number)
+        self._release(False)
+        self._exchange.finalizeRequest(502)
+        self._closeSpool()
+        self._client.cutResponse()
+
+    # ---- limiting the rate ----------------------------------------------------------
+
+    def _limitRate(self) -> None:
+        assert self._passing.limitRate is not None
+        text = self._passing.limitRate(self._client)
+        self._rate = self._passing.parseRate(text)
+        if self._rate:
+            self._pace = self._passing.deadlines.new(self._paced)
+            self._paceReading(self._attempt.responseLength)
+
+    def _paceReading(self, count: int) -> None:
+        """
+        Read no faster than allowed.  nginx: C{ngx_event_pipe_read_upstream()}.
+        """
+        assert self._connection is not None
+        connection = self._connection
+        rate = self._rate
+        attempt = self._attempt
+        since = int(self._passing.seconds()) - int(attempt.begun + attempt.headerTime)
+        limit = rate * (since + 1) - attempt.responseLength
+        delay = count / rate
+        if limit <= 0:
+            delay = max(delay, -limit / rate + 0.001)
+        else:
+            connection.transport.setReadSize(min(limit, self._passing.highWater))
+        connection.transport.pauseProducing()
+        connection.deadline.clear()
+        self._pace.set(delay)
+
+    def _paced(self) -> None:
+        connection = self._connection
+        if connection is not None and not self._paused:
+            connection.deadline.set(self._passing.readTimeout)
+            connection.transport.resumeProducing()
+
+    # ---- other ends -----------------------------------------------------------------
+
+    def _redirect(self, head: ResponseHead, value: bytes) -> None:
+        """
+        X-Accel-Redirect: another location answers.
+        """
+        received = self._filter = self._exchange.inputFilterInit(head)
+        if received.remaining == 0:
+            self._done(received)
+        else:
+            self._release(False)
+            self._exchange.finalizeRequest(0)
+        self._client.accelRedirect(value, head)
+
+    def _intercept(self, head: ResponseHead) -> None:
+        """
+        An error page of ours replaces the response.
+        """
+        received = self._filter = self._exchange.inputFilterInit(head)
+        kept = b""
+        if head.status == 401:
+            for value in fields.values(head.fields, b"www-authenticate"):
+                kept += b"\r\nWWW-Authenticate: " + value
+        self._client.upstreamFields = head.fields
+        if received.remaining == 0:
+            self._done(received)
+        else:
+            self._release(False)
+            self._exchange.finalizeRequest(head.status)
+        self._client.failResponse(head.status, kept)
+
+    def _upgrade(self, head: ResponseHead, rest: bytes) -> None:
+        """
+        101: from here on both sides' bytes belong to another protocol.
+        """
+        connection = self._connection
+        assert connection is not None
+        client = self._client
+        early = client.sendUpgrade(head)
+        passing = self._passing
+        relay = Relay(client.connection, connection, passing, self._relayEnded)
+        self._attempt.responseLength = len(rest)
+        relay.begin(early, rest)
+
+    def _relayEnded(self, message: str, number: int) -> None:
+        if message:
+            self._log("info", message, "proxying upgraded connection", number)
+        connection = self._connection
+        if connection is not None:
+            attempt = self._attempt
+            received = connection.transport.bytesReceived - self._readMark
+            head = self._head
+            attempt.responseLength = received - (head.consumed if head else 0)
+        self._release(False)
+        self._exchange.finalizeRequest(0)
+        self._client.upgradeEnded()
+
+    def clientGone(self) -> None:
+        """
+        The client closed its connection.
+        """
+        if self._passing.ignoreClientAbort:
+            return
+        self._exchange.abortRequest()
+        if self._connection is not None or self._giveUp is not None:
+            self._log(
+                "info",
+                "client prematurely closed connection, so upstream connection is"
+                " closed too",
+                CONNECTING if self._connection is None else READING_HEAD
+                if self._head is None else READING,
+            )
+        self.abort(499)
+
+    def abort(self, status: int) -> None:
+        """
+        Stop at once; the client is told C{status} if it can still be told.
+        """
+        if self._giveUp is not None:
+            giveUp, self._giveUp = self._giveUp, None
+            giveUp()
+        self._finalize(status)
+
+    def discard(self) -> None:
+        """
+        The client's side has ended by itself: free what is held.
+        """
+        if self._giveUp is not None:
+            giveUp, self._giveUp = self._giveUp, None
+            giveUp()
+        if self._peer is not None:
+            self._release(False)
+            self._exchange.finalizeRequest(499)
+        self._closeSpool()
+
+    def _failed(
+        self, failure: int, reason: BaseException, action: str, level: str = "error"
+    ) -> None:
+        """
+        This attempt has failed before the response began: is there another one?
+        """
+        self._log(level, _text(reason), action, getattr(reason, "errno", 0) or 0)
+        self._next(failure)
+
+    def _tryAnother(self, status: int) -> bool:
+        passing = self._passing
+        failure = retry.mayRetryStatus(
+            status,
+            passing.nextUpstream,
+            tries=self._getter.tries,
+            method=self._client.method,
+            sent=self.sent,
+            unbuffered=self._streaming,
+            elapsed=passing.seconds() - self._begun,
+            timeout=passing.nextUpstreamTimeout,
+        )
+        if failure:
+            self._next(failure)
+        return bool(failure)
+
+    def _next(self, failure: int) -> None:
+        passing = self._passing
+        attempt = self._attempt
+        getter = self._getter
+        self._closeConnection()
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            getter.freePeer(peer, retry.outcomeOf(failure))
+        if self._reused and failure == retry.ERROR:
+            getter.forgiveTry()
+        status = attempt.status = retry.statusOf(failure)
+        now = passing.seconds()
+        attempt.responseTime = now - attempt.begun
+        if not retry.nextUpstream(
+            failure,
+            passing.nextUpstream,
+            tries=getter.tries,
+            method=self._client.method,
+            sent=self.sent,
+            unbuffered=self.sent and self._streaming,
+            elapsed=now - self._begun,
+            timeout=passing.nextUpstreamTimeout,
+        ):
+            self._finalize(status)
+            return
+        self._data = b""
+        self._exchange.reinitRequest()
+        self._connect()
+
+    def _finalize(self, status: int) -> None:
+        """
+        The end of a request whose response has not begun, or is to be cut.
+        """
+        head = self._head
+        self._release(False)
+        self._exchange.finalizeRequest(status)
+        self._closeSpool()
+        if head is None:
+            self._client.failResponse(status)
+        else:
+            self._client.cutResponse()
+
+    def _done(self, received: IInputFilter) -> None:
+        """
+        The response is complete.
+        """
+        exchange = self._exchange
+        if received.excess:
+            exchange.reusable = False
+            self._log("warn", exchange.excessMessage, READING)
+        self._release(exchange.reusable)
+        exchange.finalizeRequest(0)
+
+    def _release(self, reusable: bool) -> None:
+        """
+        Give peer and connection back.
+        """
+        attempt = self._attempt
+        if attempt.responseTime < 0:
+            attempt.responseTime = self._passing.seconds() - attempt.begun
+        if self._pace is not None:
+            self._pace.drop()
+        connection = self._connection
+        peer = self._peer
+        if connection is not None:
+            transport = connection.transport
+            attempt.bytesSent = transport.bytesSent - self._mark
+            attempt.bytesReceived = transport.bytesReceived - self._readMark
+            self._connection = None
+            if reusable and peer is not None:
+                cache = self._group.cache
+                if (
+                    cache is not None
+                    and not transport.pending
+                    and (not self._streaming or self._client.body.complete)
+                    and self._group.mayKeep(connection)
+                ):
+                    if self._paused:
+                        transport.resumeProducing()
+                    connection.rest(cache)
+                    passing = self._passing
+                    cache.put((peer.sockaddr, passing.identity), connection, passing)
+                else:
+                    connection.close()
+            else:
+                connection.close()
+        if peer is not None:
+            self._peer = None
+            self._getter.freePeer(peer, Outcome.OK)
+
+    def _closeConnection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            attempt = self._attempt
+            transport = connection.transport
+            attempt.bytesSent = transport.bytesSent - self._mark
+            attempt.bytesReceived = transport.bytesReceived - self._readMark
+            connection.close()
+
+    def _closeSpool(self) -> None:
+        spool, self._spool = self._spool, None
+        if spool is not None:
+            spool.close()
+
+    def _where(self) -> str:
+        exchange = self._exchange
+        peer = self._attempt.peer
+        where = exchange.scheme + peer + exchange.uri
+        return where.decode("utf-8", "replace")
+
+    def _log(self, level: str, message: str, action: str, number: int = 0) -> None:
+        self._client.logError(
+            level, message, number, action=action, upstream=self._where()
+        )
+
+
+class Closed(Exception):
+    """
+    A connection ended too early.
+    """
+
+
+def _text(reason: BaseException) -> str:
+    """
+    What the error log says of C{reason}, without the number that the log adds.
+    """
+    message: str | None = getattr(reason, "message", None)
+    if message is not None:
+        return message
+    syscall = getattr(reason, "syscall", None)
+    if syscall is not None and getattr(reason, "errno", 0):
+        return f"{syscall}() failed"
+    return str(reason)

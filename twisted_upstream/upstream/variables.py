@@ -1,0 +1,71 @@
+"""
+C{$upstream_*}: what became of a request at its servers.
+
+nginx: C{ngx_http_upstream_vars}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..variables import Getter, Variables
+from . import fields
+from .attempt import Attempt, joined, milliseconds
+
+
+def _each(text: Callable[[Attempt], bytes]) -> Getter:
+    return lambda request: joined(request.attempts or (), text)
+
+
+def _status(attempt: Attempt) -> bytes:
+    return b"%d" % attempt.status if attempt.status else b"-"
+
+
+_BUILT_IN: dict[str, Getter] = {
+    "upstream_addr": _each(lambda a: a.peer),
+    "upstream_status": _each(_status),
+    "upstream_connect_time": _each(lambda a: milliseconds(a.connectTime)),
+    "upstream_header_time": _each(lambda a: milliseconds(a.headerTime)),
+    "upstream_response_time": _each(lambda a: milliseconds(a.responseTime)),
+    "upstream_response_length": _each(lambda a: b"%d" % a.responseLength),
+    "upstream_bytes_received": _each(lambda a: b"%d" % a.bytesReceived),
+    "upstream_bytes_sent": _each(lambda a: b"%d" % a.bytesSent),
+}
+
+
+def _named(name: str, block: Callable[[Any], bytes]) -> Getter:
+    wire = name.lower().replace("_", "-").encode("utf-8", "surrogateescape")
+
+    def get(request: Any) -> bytes | None:
+        found = fields.values(block(request), wire)
+        return b", ".join(found) if found else None
+
+    return get
+
+
+def _cookie(name: str) -> Getter:
+    wanted = name.lower().encode("utf-8", "surrogateescape")
+
+    def get(request: Any) -> bytes | None:
+        for value in fields.values(request.upstreamFields, b"set-cookie"):
+            key, given, rest = value.partition(b"=")
+            if given and key.strip().lower() == wanted:
+                return rest.partition(b";")[0].strip(b" ")
+        return None
+
+    return get
+
+
+def addVariables(variables: Variables) -> None:
+    """
+    Add them all to a table.
+    """
+    variables.add(_BUILT_IN)
+    variables.addPrefix(
+        "upstream_http_", lambda name: _named(name, lambda r: r.upstreamFields)
+    )
+    variables.addPrefix(
+        "upstream_trailer_", lambda name: _named(name, lambda r: r.upstreamTrailers)
+    )
+    variables.addPrefix("upstream_cookie_", _cookie)

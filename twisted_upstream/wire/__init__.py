@@ -1,0 +1,3 @@
+"""
+Codecs shared by several dialects: bytes in, values out.
+"""

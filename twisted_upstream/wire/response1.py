@@ -1,0 +1,293 @@
+"""
+Heads of HTTP/1 responses, as servers send them.
+
+nginx: ngx_http_parse_status_line(), ngx_http_proxy_process_status_line(),
+ngx_http_proxy_process_header(), ngx_http_upstream_headers_in
+"""
+
+from __future__ import annotations
+
+import re
+
+from .fields import Field, InvalidField, joinFields, parseLength, readFields
+
+EARLY_HINTS = 103
+
+_TEXT = ("utf-8", "surrogateescape")
+
+
+class InvalidHead(Exception):
+    """
+    A response that breaks the protocol.  The text is for the error log.
+    """
+
+
+class NotHTTP(Exception):
+    """
+    The first line is no status line: all of it is the body of an HTTP/0.9 response.
+    """
+
+
+class HTTP1Response:
+    """
+    What a response says before its body.
+
+    @ivar version: 10, 11 and so on, after C{HTTP/}.
+    @ivar status: the status code.
+    @ivar text: what follows the version, C{b"200 OK"}.
+    @ivar fields: the fields as a canonical block, see L{twisted_upstream.wire.fields};
+        none is missing but those in C{warnings}.
+    @ivar values: the first value of each field, by name in lower case.
+    @ivar consumed: where the head ends in the data it was found in.
+    @ivar contentLength: bytes of the body, if that was said.
+    @ivar chunked: the body comes in chunks.
+    @ivar close: the server will not take another request on this connection.
+    @ivar upgrade: value of Upgrade, if there is one.
+    @ivar warnings: what to log at level C{warn}: fields that were dropped because they
+        stand there twice.
+    """
+
+    __slots__ = (
+        "chunked",
+        "close",
+        "consumed",
+        "contentLength",
+        "fields",
+        "status",
+        "text",
+        "upgrade",
+        "values",
+        "version",
+        "warnings",
+    )
+
+    def __init__(
+        self,
+        version: int,
+        status: int,
+        text: bytes,
+        fields: bytes,
+        values: dict[bytes, bytes],
+        consumed: int,
+    ) -> None:
+        self.version = version
+        self.status = status
+        self.text = text
+        self.fields = fields
+        self.values = values
+        self.consumed = consumed
+        self.contentLength: int | None = None
+        self.chunked = False
+        self.close = version < 11
+        self.upgrade: bytes | None = None
+        self.warnings: tuple[str, ...] = ()
+
+
+# Groups: minor version, text, status, fields.  The slash in names is left out because
+# of lines that nginx skips; see readFields.  Values are matched up to their CR, because
+# that is fast; LF and NUL in them are looked for apart.
+_match = re.compile(
+    rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [^\r\n]*+)?)"
+    rb"((?:\r\n[^\x00-\x20\x7f:/]++: (?! )[^\r]++(?<! ))*+)\r\n\r\n"
+).match
+
+_findFields = re.compile(rb"\n([^:]++): ([^\r]++)").findall
+
+# Which may stand there once: others are passed as often as they come.
+_SINGLE = frozenset(
+    (
+        b"status",
+        b"content-type",
+        b"date",
+        b"last-modified",
+        b"etag",
+        b"server",
+        b"location",
+        b"refresh",
+        b"expires",
+        b"x-accel-expires",
+        b"x-accel-redirect",
+        b"x-accel-limit-rate",
+    )
+)
+_FRAMING = (b"content-length", b"transfer-encoding")
+#: Where a second one is more than one more line.
+_MATTERS = _SINGLE.union(_FRAMING, (b"connection",))
+
+
+def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | None:
+    """
+    Find a response's head in the bytes received.  Interim responses are responses.
+
+    @param limit: bytes that a head may have.
+    @param start: where to begin.
+    @return: C{None} when more bytes are needed.
+    @raise InvalidHead: the response cannot be used.
+    @raise NotHTTP: there is no status line.
+    """
+    match = _match(data, start)
+    if match is None:
+        return _readHead(data, limit, start)
+    end = match.end()
+    if end - start > limit:
+        return _readHead(data, limit, start)
+    minor, text, code, fields = match.groups()
+    found = _findFields(fields)
+    if fields.count(b"\n") != len(found) or b"\0" in fields:
+        return _readHead(data, limit, start)
+    version = 11 if minor == b"1" else 10
+    values = {name.lower(): value for name, value in found}
+    if len(values) != len(found):
+        # Of a name that stands there twice, the last value was kept.
+        if _isRepeated([name.lower() for name, _ in found]):
+            return _readHead(data, limit, start)
+        values = {name.lower(): value for name, value in reversed(found)}
+    status = int(code)
+    response = HTTP1Response(version, status, text, fields, values, end)
+    if status == EARLY_HINTS:
+        return response if version > 10 else _readHead(data, limit, start)
+    get = values.get
+    length = get(b"content-length")
+    if length is not None:
+        response.contentLength = parseLength(length)
+        if response.contentLength is None or b"transfer-encoding" in values:
+            return _readHead(data, limit, start)
+    else:
+        coding = get(b"transfer-encoding")
+        if coding is not None:
+            if coding.lower() != b"chunked":
+                return _readHead(data, limit, start)
+            response.chunked = True
+    connection = get(b"connection")
+    if connection is not None and b"close" in connection.lower():
+        response.close = True
+    response.upgrade = get(b"upgrade")
+    return response
+
+
+def _isRepeated(names: list[bytes]) -> bool:
+    """
+    Is there a name twice for which that matters?
+    """
+    seen = set()
+    for name in names:
+        if name in seen and name in _MATTERS:
+            return True
+        seen.add(name)
+    return False
+
+
+_STATUS_LINE = re.compile(
+    rb"HTTP/([1-9][0-9]{0,2})\.0*([0-9]{1,3}) +(([0-9]{3})(?:[ .][^\r\n]*+)?)\r?\n"
+)
+
+# What may become a status line.
+_mayBecome = re.compile(
+    rb"(?:H(?:T(?:T(?:P(?:/(?:[1-9][0-9]{0,2}(?:\.(?:0*[0-9]{0,3}(?:(?<=[0-9]) +"
+    rb"(?:[0-9](?:[0-9](?:[0-9](?:[ .][^\r\n]*+)?+\r?)?)?)?)?)?)?)?)?)?)?)?)?"
+).fullmatch
+
+
+def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
+    """
+    The same as L{parseResponse}, line by line.
+    """
+    head = data[start : start + limit]
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        # nginx takes spaces between the digits of a status, too, and passes on
+        # nonsense.
+        if _mayBecome(head) is None:
+            raise NotHTTP("upstream sent no valid HTTP/1.0 header")
+        return _incomplete(head, limit)
+    major, minor = int(line[1]), int(line[2])
+    version = 10 * major + min(minor, 9)
+    status = int(line[4])
+    if status == EARLY_HINTS and version < 11:
+        raise InvalidHead("upstream sent HTTP/1.0 response with early hints")
+    try:
+        found = readFields(head, line.end(), fromServer=True)
+    except InvalidField as e:
+        raise InvalidHead(f'upstream sent invalid header: "{e.shown}"') from None
+    if found is None:
+        return _incomplete(head, limit)
+    fields, end = found
+    response = HTTP1Response(version, status, line[3], b"", {}, start + end)
+    if status != EARLY_HINTS:
+        fields = _judge(response, fields)
+    response.fields = joinFields(fields)
+    for name, value in fields:
+        response.values.setdefault(name.lower(), value)
+    response.upgrade = response.values.get(b"upgrade")
+    return response
+
+
+def _incomplete(head: bytes, limit: int) -> None:
+    """
+    Nothing is wrong so far; but there may be no room for more.
+    """
+    if len(head) >= limit:
+        raise InvalidHead("upstream sent too big header")
+
+
+def _judge(response: HTTP1Response, fields: list[Field]) -> list[Field]:
+    """
+    Read the fields that say something about the message.
+
+    @return: those that are passed on.
+    @raise InvalidHead: they contradict each other.
+    """
+    kept: list[Field] = []
+    warnings: list[str] = []
+    seen: dict[bytes, Field] = {}
+    for field in fields:
+        name = field[0].lower()
+        if name == b"connection":
+            if b"close" in field[1].lower():
+                response.close = True
+        elif name in _MATTERS:
+            previous = seen.get(name)
+            if previous is not None:
+                shown = _shownTwice(field, previous)
+                if name in _FRAMING:
+                    raise InvalidHead(shown)
+                warnings.append(shown + ", ignored")
+                continue
+            seen[name] = field
+            if name in _FRAMING:
+                _judgeFraming(response, name, field, seen)
+        kept.append(field)
+    response.warnings = tuple(warnings)
+    return kept
+
+
+def _judgeFraming(
+    response: HTTP1Response, name: bytes, field: Field, seen: dict[bytes, Field]
+) -> None:
+    """
+    Read a Content-Length or a Transfer-Encoding.
+    """
+    if all(framing in seen for framing in _FRAMING):
+        raise InvalidHead(
+            'upstream sent "Content-Length" and "Transfer-Encoding" headers'
+            " at the same time"
+        )
+    if name == b"content-length":
+        response.contentLength = parseLength(field[1])
+        if response.contentLength is None:
+            text = b": ".join(field).decode(*_TEXT)
+            raise InvalidHead(
+                f'upstream sent invalid "Content-Length" header: "{text}"'
+            )
+        return
+    if field[1].lower() != b"chunked":
+        text = field[1].decode(*_TEXT)
+        raise InvalidHead(f'upstream sent unknown "Transfer-Encoding": "{text}"')
+    response.chunked = True
+
+
+def _shownTwice(field: Field, previous: Field) -> str:
+    return (
+        f'upstream sent duplicate header line: "{b": ".join(field).decode(*_TEXT)}",'
+        f' previous value: "{b": ".join(previous).decode(*_TEXT)}"'
+    )
