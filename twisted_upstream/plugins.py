@@ -20,12 +20,30 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from .interfaces import IBalancer, IDialect, IExchange, IPeerInit
-from .wire.body import Length, UntilClose
+from .wire.body import InvalidBody, Length, Trailed, UntilClose
+from .wire.head import ResponseHead
+from .wire.response1 import InvalidHead
 
 if TYPE_CHECKING:
     from .config.build import Block
     from .interfaces import IBalancerLine, IClient, IInputFilter
-    from .wire.head import ResponseHead
+
+#: Everything that a plugin's author needs, the values of C{wire} included.
+__all__ = [
+    "Balancer",
+    "Dialect",
+    "Exchange",
+    "HealthCheck",
+    "InvalidBody",
+    "InvalidHead",
+    "Length",
+    "PluginError",
+    "Pointer",
+    "ResponseHead",
+    "Trailed",
+    "UntilClose",
+    "find",
+]
 
 _Kind = TypeVar("_Kind", bound=Interface)
 

@@ -56,6 +56,18 @@ def assigned(name: str) -> Getter:
     return get
 
 
+def _unlessAssigned(name: str, getter: Getter) -> Getter:
+    """
+    C{set} may hide a variable of a family, for the request that meets it.
+    """
+
+    def get(request: Any) -> bytes | None:
+        values: dict[str, bytes] = request.values
+        return values[name] if name in values else getter(request)
+
+    return get
+
+
 def escapeLog(value: bytes) -> bytes:
     """
     The default escaping of access logs: C{"}, C{\\}, controls and bytes above 126
@@ -90,6 +102,7 @@ class Variables:
         self._prefixes: dict[str, Callable[[str], Getter]] = {}
         self._setters: dict[str, Setter] = {}
         self._assigned: set[str] = set()
+        self._defined: set[str] = set()
         self._uses: list[tuple[str, Node | None]] = []
 
     def add(self, getters: dict[str, Getter]) -> None:
@@ -115,6 +128,7 @@ class Variables:
         Define a variable that is computed from others, as C{map} does.
         """
         self._getters[name] = getter
+        self._defined.add(name)
 
     def declare(self, name: str) -> None:
         """
@@ -131,7 +145,7 @@ class Variables:
         known = self._setters.get(name)
         if known is not None:
             return known
-        if name in self._getters:
+        if name in self._getters and name not in self._defined:
             raise node.error(f'the duplicate "{name}" variable')
         self._assigned.add(name)
 
@@ -155,7 +169,7 @@ class Variables:
         if name not in self._assigned:
             for prefix, factory in self._prefixes.items():
                 if name.startswith(prefix):
-                    return factory(name[len(prefix) :])
+                    return _unlessAssigned(name, factory(name[len(prefix) :]))
         self._uses.append((name, node))
         return assigned(name)
 

@@ -18,6 +18,7 @@ _ERROR_LINE = re.compile(
 )
 # Which of the two it was doing is a matter of timing.
 _RELAYING = re.compile("while (reading upstream|sending to client)")
+_LINE_START = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[")
 _UNPRINTABLE = re.compile("[^ -~]")
 _CLIENT_FAULTS = ("client sent", "client timed out", "client prematurely closed")
 _DATE = re.compile(r"(?m)^(Date: )\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$")
@@ -107,28 +108,62 @@ def seenLines(record: Iterable[Seen], names: Names) -> list[str]:
 
 def accessLines(lines: Iterable[str], names: Names) -> list[str]:
     """
-    An access log with times as C{NOW} and C{T}.
+    An access log with times as C{NOW} and C{T}, sorted: after a lingering close a
+    request is logged late.
     """
-    return [_SECONDS.sub("T", _LOG_TIME.sub("NOW", names(line))) for line in lines]
+    return sorted(
+        _SECONDS.sub("T", _LOG_TIME.sub("NOW", names(line))) for line in lines
+    )
 
 
 def errorLines(lines: Iterable[str], names: Names, level: str) -> list[str]:
     """
     The lines of an error log from C{level} up, without time and numbers; at level
-    info and below only what clients did wrong.
+    info and below only what clients did wrong, and only the message.
     """
     least = _LEVELS.index(level)
     result: list[str] = []
-    for line in lines:
+    for line in _joined(lines):
         match = _ERROR_LINE.fullmatch(line)
         if match is None:
             result.append("not nginx's format: " + names(line))
-        elif _LEVELS.index(match[1]) >= least and (
-            match[1] not in _LEVELS[:3] or match[2].startswith(_CLIENT_FAULTS)
-        ):
-            text = _RELAYING.sub("while relaying", names(match[2]))
-            result.append(f"[{match[1]}] {_SECONDS.sub('T', text)}")
+            continue
+        text = _errorText(names(match[2]))
+        if match[1] in _LEVELS[:3]:
+            text = text.partition(", client: ")[0]
+            if not text.startswith(_CLIENT_FAULTS):
+                continue
+        if _LEVELS.index(match[1]) >= least:
+            result.append(f"[{match[1]}] {text}")
     return result
+
+
+def _joined(lines: Iterable[str]) -> list[str]:
+    r"""
+    Log lines with what nginx writes as it came, line feeds too, as C{\x0a}, the way
+    that ours are written.
+    """
+    result: list[str] = []
+    for line in lines:
+        line = _UNPRINTABLE.sub(
+            lambda match: "".join(
+                f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogateescape")
+            ),
+            line,
+        )
+        if result and not _LINE_START.match(line):
+            result[-1] += "\\x0a" + line
+        else:
+            result.append(line)
+    return result
+
+
+def _errorText(text: str) -> str:
+    text = _RELAYING.sub("while relaying", _SECONDS.sub("T", text))
+    # The words for an error number are the C library's.
+    text = re.sub(r"\((\d+): [^)]*\)", r"(\1)", text)
+    # How much of a long line is shown is not compared.
+    return re.sub(r"(.)\1{50,}(\.\.\.)?", r"\1\1\1...", text)
 
 
 def difference(title: str, expected: list[str], actual: list[str]) -> str:

@@ -81,6 +81,8 @@ class ResponseBodyTests(DifferentialTestCase):
         http = """
             server {
                 listen 127.0.0.1:%%front%%;
+                # $body_bytes_sent counts chunks, whose sizes are a matter of timing.
+                access_log off;
                 # nginx moves a timer only by more than 0.3 s: a pause may count twice.
                 proxy_read_timeout 500ms;
                 location / { proxy_pass http://127.0.0.1:%%b1%%; }
@@ -127,8 +129,10 @@ class ResponseBodyTests(DifferentialTestCase):
             for place in ("", "/off")
             for target in replies
             for version in ("1.0", "1.1")
-            # The slow ones once.
+            # The slow ones once; how much of a buffered body was passed on when it
+            # stops is not compared.
             if version == "1.1" or not target.startswith(("/stops", "/never"))
+            if place or not target.startswith("/stops")
         ]
         self.compare(Scene(http=http, plays=plays, backends={"b1": byTarget(replies)}))
 

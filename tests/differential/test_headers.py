@@ -166,7 +166,6 @@ class ResponseFieldTests(DifferentialTestCase):
             b"Vary: B",
             b"X-Pad: pad",
             b"X-Accel-Expires: 10",
-            b"X-Accel-Charset: utf-8",
             b"X-Accel-Buffering: no",
             b"X-Accel-Limit-Rate: 1000000",
             b"WWW-Authenticate: Basic",

@@ -167,7 +167,9 @@ class RunningServer:
         path = self.prefix / name
         if not path.exists():
             return []
-        return path.read_text("utf-8", "surrogateescape").splitlines()
+        # Not splitlines(): what clients sent may hold other separators.
+        lines = path.read_text("utf-8", "surrogateescape").split("\n")
+        return lines[:-1] if lines[-1] == "" else lines
 
     def send(self, number: signal.Signals) -> None:
         """

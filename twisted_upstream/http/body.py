@@ -6,6 +6,7 @@ nginx: C{ngx_http_request_body.c}
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -42,6 +43,7 @@ class RequestBody:
     @ivar size: bytes received so far, without framing.
     @ivar parts: what is held in memory.
     @ivar file: what is held in a file: all of it, or C{None}.
+    @ivar path: of that file.
     @ivar failed: the status that it failed with, or 0.
     """
 
@@ -52,6 +54,7 @@ class RequestBody:
         "_discarding",
         "_done",
         "_expect",
+        "_keepFile",
         "_limit",
         "_memory",
         "_paused",
@@ -64,6 +67,7 @@ class RequestBody:
         "failed",
         "file",
         "parts",
+        "path",
         "size",
     )
 
@@ -86,6 +90,8 @@ class RequestBody:
         self._timeout = 60.0
         self._tempPath: str | None = None
         self._toFile = False
+        self._keepFile = False
+        self.path: bytes | None = None
         self.begun = False
         self.complete = length == 0
         self.failed = 0
@@ -98,11 +104,22 @@ class RequestBody:
         Receive all of it, then call C{done}.  A body that fails answers the client by
         itself.
         """
+        self.testExpect()
         if self.complete:
             done()
             return
         self._done = done
         self.begin()
+
+    def testExpect(self) -> None:
+        """
+        Tell a client that waits for it to send the body.
+
+        nginx: ngx_http_test_expect()
+        """
+        if self._expect:
+            self._expect = False
+            self._connection.transport.write(_CONTINUE)
 
     def begin(self) -> None:
         """
@@ -118,8 +135,8 @@ class RequestBody:
         self._timeout = location.bodyTimeout
         self._tempPath = location.bodyTempPath
         self._toFile = location.bodyInFileOnly
-        if self._expect and not connection.hasInput():
-            connection.transport.write(_CONTINUE)
+        self._keepFile = location.keepsBodyFile
+        self.testExpect()
         connection.receiveBody(self.received)
         if not self.complete and not self.failed:
             connection.deadline.set(self._timeout)
@@ -160,17 +177,28 @@ class RequestBody:
     def _keep(self, piece: bytes) -> None:
         if self._discarding:
             return
-        if self._receiver is not None:
-            self._receiver.bodyReceived(piece, self._decoder.remaining == 0)
+        receiver = self._receiver
+        if receiver is not None:
+            last = self._decoder.remaining == 0
+            if last:
+                self.complete = True
+                self._receiver = None
+            receiver.bodyReceived(piece, last)
             return
         if self.file is None and (self.size > self._memory or self._toFile):
-            self.file = tempfile.TemporaryFile(dir=self._tempPath, buffering=0)
+            self.file = tempfile.NamedTemporaryFile(
+                dir=self._tempPath, buffering=0, delete=False
+            )
+            self.path = os.fsencode(self.file.name)
             for part in self.parts:
                 self._write(part)
             self.parts = []
-            self._connection.request.logError(
-                "warn", "a client request body is buffered to a temporary file"
-            )
+            if not self._toFile:
+                self._connection.request.logError(
+                    "warn",
+                    "a client request body is buffered to a temporary file"
+                    f" {self.file.name}",
+                )
         if self.file is not None:
             self._write(piece)
         else:
@@ -243,7 +271,9 @@ class RequestBody:
         self._done = None
         if receiver is not None:
             receiver.abort(status)
-        elif not self._discarding:
+        elif self._discarding:
+            self._connection.bodyDiscarded()
+        else:
             self._connection.request.failResponse(status)
 
     def timedOut(self) -> None:
@@ -269,6 +299,12 @@ class RequestBody:
         if self.file is not None:
             self.file.close()
             self.file = None
+            if self._keepFile:
+                return
+            try:
+                os.unlink(self.path or b"")
+            except FileNotFoundError:
+                pass  # whoever was told the name has moved it
 
     @property
     def value(self) -> bytes | None:

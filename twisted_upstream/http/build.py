@@ -32,6 +32,7 @@ from ..wire.proxy_protocol import readProxyHeader
 from . import proxy_protocol
 from .access_log import AccessLogs
 from .listen import ListenLine, ServerOptions, defaultPort
+from .browsers import compileDisabled
 from .location import Location, Locations
 from .options import ConnectionOptions, LocationOptions
 from .phases.access import compileAccess, compileLimitExcept, isInternal
@@ -411,6 +412,7 @@ class HTTPBuild:
     def _bindLimits(
         self, location: Location, options: LocationOptions, block: Block
     ) -> None:
+        location.disablesKeepalive = compileDisabled(options.keepaliveDisable)
         location.bodyTempPath = self._tempPath(options.bodyTempPath[0])
         with self._collecting():
             if options.limitRate is not None:

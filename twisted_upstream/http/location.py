@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _RATES = {b"k": 1024, b"m": 1024 * 1024}
 
 
-def parseRate(text: bytes) -> int:
+def parseRate(text: bytes) -> int | None:
     """
-    Bytes of a rate or size with C{k} or C{m}; 0 for nonsense.
+    Bytes of a rate or size with C{k} or C{m}; C{None} for nonsense.
     """
     unit = _RATES.get(text[-1:].lower(), 1)
     digits = text if unit == 1 else text[:-1]
-    return int(digits) * unit if digits.isdigit() else 0
+    return int(digits) * unit if digits.isdigit() else None
 
 
 class Location:
@@ -60,6 +60,7 @@ class Location:
     internal = False
     server: bytes = b""
     autoRedirect = False
+    disablesKeepalive: Callable[[Any], bool] | None = None
 
     def __init__(self, block: Block, name: str, options: LocationOptions) -> None:
         self.block = block
@@ -71,6 +72,7 @@ class Location:
         self.bodyTimeout = options.bodyTimeout
         self.bodyTempPath: str | None = None
         self.bodyInFileOnly = options.bodyInFileOnly != "off"
+        self.keepsBodyFile = options.bodyInFileOnly == "on"
         self.sendTimeout = options.sendTimeout
         self.keepaliveTimeout, announced = options.keepaliveTimeout
         self.keepaliveHeader = b"\r\nKeep-Alive: timeout=%d" % announced
@@ -95,13 +97,21 @@ class Location:
         How fast C{request} gets its response: bytes per second (0: at once), and bytes
         before that counts.
         """
-        rate: int = request.limitRate
-        if not rate and self.limitsRate is not None:
-            rate = parseRate(self.limitsRate(request))
+        rate: int | None = request.limitRate
+        if rate is None:
+            rate = self.ownRate(request)
         after = 0
         if self.limitsRateAfter is not None:
-            after = parseRate(self.limitsRateAfter(request))
+            after = parseRate(self.limitsRateAfter(request)) or 0
         return rate, after
+
+    def ownRate(self, request: Any) -> int:
+        """
+        C{limit_rate}, in bytes per second.
+        """
+        if self.limitsRate is None:
+            return 0
+        return parseRate(self.limitsRate(request)) or 0
 
     def origin(self, request: Any) -> bytes:
         """

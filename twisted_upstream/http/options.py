@@ -47,6 +47,13 @@ def _timeouts(node: Node) -> tuple[float, int]:
     return parseTime(node.words[0]), announced
 
 
+def _browsers(node: Node) -> tuple[str, ...]:
+    for word in node.words:
+        if word not in ("none", "msie6", "safari"):
+            raise InvalidValue(word, "")
+    return node.words
+
+
 def _inFile(node: Node) -> str:
     word = node.words[0]
     if word not in ("on", "off", "clean"):
@@ -198,8 +205,7 @@ class LocationOptions:
         _inFile,
         arity=(1, 1),
         default="off",
-        doc="Hold every request body in a temporary file.  Files are unlinked when"
-        " they are made: C{on} means the same as C{clean}.",
+        doc="Hold every request body in a temporary file; with C{on} the file stays.",
     )
     bodyInSingleBuffer: bool = directive(
         "client_body_in_single_buffer",
@@ -248,6 +254,15 @@ class LocationOptions:
         default=0.0,
         unit="seconds",
         doc="How long an idle connection is spared when the server shuts down.",
+    )
+    keepaliveDisable: tuple[str, ...] = directive(
+        "keepalive_disable",
+        _ANY,
+        _browsers,
+        arity=(1, None),
+        default=("msie6",),
+        doc="Browsers whose connections are not kept: msie6 (after POST), safari,"
+        " none.",
     )
     lingeringClose: str = directive(
         "lingering_close",

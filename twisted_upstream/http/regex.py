@@ -12,6 +12,7 @@ nginx: ngx_regex_compile(), ngx_http_regex_compile(), ngx_http_regex_exec()
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable
 from re import Pattern
@@ -49,7 +50,7 @@ _ESCAPES = {
     "Z": (r"(?=\n?\Z)", None),
     "E": ("", ""),
 }
-_UNSUPPORTED = {"K": "\\K", "G": "\\G", "X": "\\X", "C": "\\C", "p": "\\p", "P": "\\P"}
+_UNSUPPORTED = {"K": "\\K", "G": "\\G", "X": "\\X", "C": "\\C"}
 #: Python's words for a mistake, and PCRE's.
 _MESSAGES = (
     ("nothing to repeat", "quantifier does not follow a repeatable item"),
@@ -71,9 +72,13 @@ _MESSAGES = (
 _NAMED = re.compile(r"\(\?(?:P?<(?![=!])|')(\w*)[>']")
 _FLAGS = re.compile(r"\(\?([imsx]*(?:-[imsx]+)?)([:)])")
 _REFERENCE = re.compile(r"\\k(?:<(\w+)>|'(\w+)'|\{(\w+)\})|\\g(?:\{(-?\w+)\}|(-?\d+))")
+_PROPERTY = re.compile(r"\\([pP])(?:\{(\^?)(\w+)\}|(\w))")
 _HEX = re.compile(r"\\x(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{0,2}))")
 _CLASS = re.compile(r"\[:(\^?)(\w+):\]")
 _CONDITION = re.compile(r"\(\?\((?:(\w+)|<(\w+)>|'(\w+)')\)")
+
+
+_CATEGORY = re.compile("Any|[CLMNPSZ][a-z]?")
 
 
 class Untranslatable(ValueError):
@@ -195,7 +200,31 @@ class _Translator:
             return self._emit(f"\\x{code:02x}", found.end() - at)
         if c in "gk" and c:
             return self._reference()
+        if c in "pP" and c:
+            return self._property(inside)
         return self._emit(pattern[at : at + 2], 2)
+
+    def _property(self, inside: bool) -> None:
+        """
+        A Unicode property.  Without PCRE's UTF mode a character is a byte, and stands
+        for one of the first 256.
+        """
+        found = _PROPERTY.match(self._pattern, self._at)
+        if found is None:
+            raise Untranslatable("malformed \\P or \\p sequence")
+        name = found[3] or found[4]
+        negated = (found[1] == "P") != bool(found[2])
+        members = [
+            code
+            for code in range(256)
+            if name == "Any" or unicodedata.category(chr(code)).startswith(name)
+        ]
+        if not members or not _CATEGORY.fullmatch(name):
+            raise Untranslatable("unknown property after \\P or \\p")
+        if negated:
+            members = [code for code in range(256) if code not in members]
+        text = "".join(f"\\x{code:02x}" for code in members)
+        self._emit(text if inside else f"[{text}]", found.end() - self._at)
 
     def _reference(self) -> None:
         found = _REFERENCE.match(self._pattern, self._at)

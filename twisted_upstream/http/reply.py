@@ -34,7 +34,8 @@ class Reply:
     @ivar chunked: is it sent in chunks?
     @ivar keepalive: will the connection serve another request?
     @ivar responseHead: the response's head, once it was sent.
-    @ivar limitRate: bytes per second that the client may get; 0: no limit.
+    @ivar limitRate: bytes per second that the client may get; 0: no limit; C{None}:
+        what the location says.
     @ivar trailers: what C{add_trailer} and the server add after the body.
     """
 
@@ -48,7 +49,7 @@ class Reply:
     keepalive = False
     responseHead: ResponseHead | None = None
     headOnly = False
-    limitRate = 0
+    limitRate: int | None = None
     trailers = b""
     _pace: Pace | None = None
     _progress = -1

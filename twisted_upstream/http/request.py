@@ -19,6 +19,7 @@ from ..interfaces import IClient, IReply
 from ..net.sockaddr import addressText, binaryAddress
 from ..wire.uri import UnsafeURI, splitSafe
 from .body import RequestBody
+from .location import parseRate
 from .reply import Reply
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Request(Reply):
     errorPage = False
     redirectTo: bytes | None = None
     realPeer: Sockaddr | None = None
-    addUriToAlias = True
+    addUriToAlias = False
     waiting: Any = None
     exchange: Any = None
     pipelined = False
@@ -224,6 +225,7 @@ class Request(Reply):
             connection.requests >= location.keepaliveRequests
             or not location.keepaliveTimeout
             or self.begun - connection.made > location.keepaliveTime
+            or (location.disablesKeepalive and location.disablesKeepalive(self))
         ):
             self.keepalive = False
         body = self.body
@@ -240,8 +242,11 @@ class Request(Reply):
         for phase in location.phases:
             if phase(self):
                 return
-        # A phase may have moved the request to an inner location.
-        self.location.content(self)
+            if self.location is not location:
+                # A true "if" has moved the request, and its own phases count.
+                self.enter(self.location)
+                return
+        location.content(self)
 
     def relocate(self) -> None:
         """
@@ -276,7 +281,7 @@ class Request(Reply):
             return
         self.internal = True
         self.validUnparsed = False
-        self.addUriToAlias = True
+        self.addUriToAlias = False
         self.run()
 
     def namedLocation(self, name: str) -> None:
@@ -314,6 +319,7 @@ class Request(Reply):
         """
         if head.contentLength is None:
             head.contentLength = len(body)
+        self._testExpect()
         self.sendHead(head, body, True)
 
     def sendHead(self, head: ResponseHead, body: bytes, complete: bool) -> None:
@@ -326,6 +332,12 @@ class Request(Reply):
             head.contentType = self._keptType
         if self._errorFields:
             head.fields += self._errorFields
+        if self.errorStatus and self.upstream is not None:
+            # A server's response is the error page.
+            head.status = self.errorStatus
+            head.text = b""
+            if self.redirectTo is not None and head.location is None:
+                head.location = self.redirectTo
         super().sendHead(head, body, complete)
 
     def sendFile(self, head: ResponseHead, fd: int, offset: int, count: int) -> None:
@@ -333,6 +345,7 @@ class Request(Reply):
         The whole response, its body from a file; the descriptor is closed in the end.
         """
         self._fd = fd
+        self._testExpect()
         if not count:
             self.sendHead(head, b"", True)
             return
@@ -340,6 +353,13 @@ class Request(Reply):
         if not self._finished:
             self.sendRegion(fd, offset, count)
             self.endResponse()
+
+    def _testExpect(self) -> None:
+        """
+        A client that waits before it sends a body that will not be looked at.
+        """
+        if self.body is not None and not self.errorStatus:
+            self.body.testExpect()
 
     def failResponse(self, status: int, fields: bytes = b"") -> None:
         """
@@ -397,8 +417,9 @@ class Request(Reply):
         """
         A server said X-Accel-Limit-Rate, or C{set $limit_rate} did.
         """
-        if value.isdigit():
-            self.limitRate = int(value)
+        rate = parseRate(value)
+        if rate is not None:
+            self.limitRate = rate
 
     # ---- ends -----------------------------------------------------------------------
 

@@ -242,12 +242,22 @@ class HTTPServerProtocol:
                     return
         self._requestEnded(request)
 
+    def bodyDiscarded(self) -> None:
+        """
+        The rest of a body that nobody wants will not come.
+        """
+        request = self.request
+        request.keepalive = False
+        self._requestEnded(request)
+
     def _restReceived(self, data: bytes) -> None:
         """
         The rest of a body that nobody wants.
         """
         self._aheadReceived(data)
         request = self.request
+        if request is None:
+            return
         body = request.body
         if body.complete or body.failed:
             self.deadline.expired = self._timedOut

@@ -188,6 +188,11 @@ def _setArgs(request: Any, value: bytes) -> None:
     request.validUnparsed = False
 
 
+def _limitRate(request: Any) -> bytes:
+    rate = request.limitRate
+    return b"%d" % (request.location.ownRate(request) if rate is None else rate)
+
+
 def _setLimitRate(request: Any, value: bytes) -> None:
     request.setLimitRate(value)
 
@@ -241,7 +246,8 @@ _BUILT_IN: dict[str, Getter] = {
     "pipe": lambda r: b"p" if r.pipelined else b".",
     "hostname": lambda r: _HOSTNAME,
     "nginx_version": lambda r: b"1.31.5",
-    "limit_rate": lambda r: b"%d" % r.limitRate,
+    "limit_rate": _limitRate,
+    "request_body_file": lambda r: None if r.body is None else r.body.path,
     "proxy_add_x_forwarded_for": _forwarded,
 }
 

@@ -204,6 +204,23 @@ def theReactor(method: str | None = None) -> Any:
     return found
 
 
+def openStandardStreams() -> None:
+    """
+    Whoever started us may have closed the standard streams: what is opened next must
+    not take their numbers and get what is written to them.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest number that is free: this one.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """
     The console script.
@@ -211,6 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     @param argv: the words after the command's name; C{sys.argv} if it is C{None}.
     @return: the exit code.
     """
+    openStandardStreams()
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["demo"]:
         from .demo import demo

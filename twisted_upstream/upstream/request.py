@@ -331,11 +331,12 @@ class UpstreamRequest:
             if head.contentType is None:
                 head.contentType = values.get(b"content-type")
             if not passing.acted.isdisjoint(values):
-                redirect = values.get(b"x-accel-redirect")
-                if redirect is not None and b"x-accel-redirect" in passing.acted:
-                    self._redirect(head, redirect)
-                    return
                 buffered = self._act(head, values, buffered)
+                if b"x-accel-redirect" in values and (
+                    b"x-accel-redirect" in passing.acted
+                ):
+                    self._redirect(head, values[b"x-accel-redirect"])
+                    return
             if b"location" in values or b"set-cookie" in values or b"refresh" in values:
                 self._rewrite(head)
         if passing.shown:
@@ -543,9 +544,8 @@ class UpstreamRequest:
         spool = self._spool
         assert spool is not None
         client = self._client
-        if spool.waiting:
+        if spool.sendNext():
             client.whenDrained(self._spoolDrained)
-            spool.sendNext()
             return
         self._spool = None
         spool.close()

@@ -50,7 +50,7 @@ def _cookie(name: str) -> Getter:
     def get(request: Any) -> bytes | None:
         for value in fields.values(request.upstreamFields, b"set-cookie"):
             key, given, rest = value.partition(b"=")
-            if given and key.strip().lower() == wanted:
+            if given and key.strip(b" ").lower() == wanted:
                 return rest.partition(b";")[0].strip(b" ")
         return None
 

@@ -89,8 +89,8 @@ class Trailed:
 
     @ivar remaining: bytes that have not come, the trailer's included.
     @ivar excess: what came after the trailer.
-    @ivar valid: the trailer was what it should be, so far.  When it turns out wrong, the
-        body is complete all the same, and the connection of no more use.
+    @ivar valid: the trailer was what it should be, so far.  When it turns out wrong,
+        the body is complete all the same, and the connection of no more use.
     """
 
     __slots__ = ("_trailer", "excess", "remaining", "valid")

@@ -35,15 +35,18 @@ class InvalidField(Exception):
 
     @ivar shown: the line up to the byte that is wrong, and that byte in hexadecimal, as
         nginx's messages have it.
+    @ivar begin: where the line begins in the data.
     """
 
-    def __init__(self, line: bytes, fault: int) -> None:
+    def __init__(self, data: bytes, begin: int, fault: int) -> None:
         """
-        @param line: the line, perhaps with more after it.
+        @param data: the line is in it.
+        @param begin: where the line begins.
         @param fault: the index of the byte that is wrong.
         """
-        text = line[:fault].decode("utf-8", "surrogateescape")
-        self.shown = f"{text}\\x{line[fault]:02x}..."
+        text = data[begin:fault].decode("utf-8", "surrogateescape")
+        self.shown = f"{text}\\x{data[fault]:02x}..."
+        self.begin = begin
         super().__init__(self.shown)
 
 
@@ -87,23 +90,21 @@ def _checkBeginning(data: bytes, start: int, *, fromServer: bool) -> None:
     if data.startswith(b"\r", start):
         if len(data) > start + 1:
             # Only LF may follow the CR that begins the empty line.
-            raise InvalidField(data[start:], 0)
+            raise InvalidField(data, start, start)
         return
+    if data.startswith(b":", start):
+        raise InvalidField(data, start, start)
     match = _BEGINNING.match(data, start)
     assert match is not None, "the pattern matches nothing, too"
     fault = match.end()
     if fault == len(data):
-        if fault > start and data[start] == 0x3A:
-            raise InvalidField(data[start:], 0)
         return
-    if data[start] == 0x3A:
-        fault = start
-    elif fault > match.end(1):
+    if fault > match.end(1):
         # A CR that ends no line: nginx shows the line up to the spaces before it.
         fault = match.end(1)
-        while data[fault - 1] == 0x20 and fault > start + 1:
+        while data[fault - 1] == 0x20:
             fault -= 1
-    raise InvalidField(data[start : fault + 1], fault - start)
+    raise InvalidField(data, start, fault)
 
 
 def joinFields(fields: Iterable[Field]) -> bytes:

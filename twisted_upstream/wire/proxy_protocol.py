@@ -173,9 +173,7 @@ def _read1(data: bytes) -> tuple[ProxyHeader | None, int] | None:
         ports = int(sourcePort), int(destinationPort)
         if max(ports) > 65535:
             raise _broken(data)
-        header = ProxyHeader(
-            int(version), (source, ports[0]), (destination, ports[1])
-        )
+        header = ProxyHeader(int(version), (source, ports[0]), (destination, ports[1]))
         return header, found.end()
     if data.startswith(_UNKNOWN1):
         # Whatever stands behind it, to the end of the line, is to be ignored.
@@ -228,7 +226,10 @@ def _read2(data: bytes) -> tuple[ProxyHeader | None, int] | None:
             text(data[_FIXED : _FIXED + size]),
             int.from_bytes(data[ports : ports + 2], "big"),
         ),
-        (text(data[_FIXED + size : ports]), int.from_bytes(data[ports + 2 : tlvs], "big")),
+        (
+            text(data[_FIXED + size : ports]),
+            int.from_bytes(data[ports + 2 : tlvs], "big"),
+        ),
         data[tlvs:end],
     )
     return header, end

@@ -133,7 +133,7 @@ def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | No
         return _readHead(data, limit, start)
     minor, text, code, fields = match.groups()
     found = _findFields(fields)
-    if fields.count(b"\n") != len(found) or b"\0" in fields:
+    if fields.count(b"\n") != len(found) or 0 in fields:
         return _readHead(data, limit, start)
     version = 11 if minor == b"1" else 10
     values = {name.lower(): value for name, value in found}
@@ -199,7 +199,8 @@ def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
         # nonsense.
         if _mayBecome(head) is None:
             raise NotHTTP("upstream sent no valid HTTP/1.0 header")
-        return _incomplete(head, limit)
+        _checkRoom(head, limit)
+        return None
     major, minor = int(line[1]), int(line[2])
     version = 10 * major + min(minor, 9)
     status = int(line[4])
@@ -210,7 +211,8 @@ def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
     except InvalidField as e:
         raise InvalidHead(f'upstream sent invalid header: "{e.shown}"') from None
     if found is None:
-        return _incomplete(head, limit)
+        _checkRoom(head, limit)
+        return None
     fields, end = found
     response = HTTP1Response(version, status, line[3], b"", {}, start + end)
     if status != EARLY_HINTS:
@@ -222,9 +224,9 @@ def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
     return response
 
 
-def _incomplete(head: bytes, limit: int) -> None:
+def _checkRoom(head: bytes, limit: int) -> None:
     """
-    Nothing is wrong so far; but there may be no room for more.
+    Refuse a head that is not complete when there is no room for more of it.
     """
     if len(head) >= limit:
         raise InvalidHead("upstream sent too big header")

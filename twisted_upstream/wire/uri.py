@@ -210,8 +210,7 @@ def splitSafe(uri: bytes) -> tuple[bytes, bytes]:
     nginx: ngx_http_parse_unsafe_uri().  It overlooks C{/..?} at the end of a path.
     """
     path, _, arguments = uri.partition(b"?")
-    # Encoded once and written plainly, both are looked at: the path is decoded here, and
-    # never again.
+    # Both are looked at: the path is decoded here, and never again.
     decoded = unescape(path)
     if not path or b"\0" in path or b"\0" in decoded:
         raise UnsafeURI("empty, or with a NUL")

@@ -74,6 +74,7 @@ class NetworkTests(SynchronousTestCase):
         """
         self.assertEqual(unmapped(packed("::ffff:192.0.2.1")), packed("192.0.2.1"))
         self.assertEqual(unmapped(packed("::1")), packed("::1"))
+        self.assertEqual(unmapped(b"unix:/tmp/a.sock"), b"")
         network = parseNetwork("192.0.2.0/24")[0]
         self.assertTrue(inAny((network,), packed("::ffff:192.0.2.1")))
         self.assertFalse(inAny((), packed("::1")))

@@ -22,7 +22,6 @@ from twisted_upstream.http.phases.error_page import (
     ErrorPageOptions,
     builtinPage,
     compileErrorPages,
-    errorPageStatuses,
     ownHead,
     signature,
     statusText,
@@ -277,13 +276,6 @@ class ErrorPageTests(SynchronousTestCase):
         """
         request = fail("error_page 404 403 /a; error_page 404 /b;", 404)
         self.assertEqual(request.done, [("internalRedirect", b"/a", b"")])
-
-    def test_statuses(self) -> None:
-        """
-        It is known which errors have one.
-        """
-        block = configure("error_page 404 403 /a; error_page 500 /b;", ErrorPageOptions)
-        self.assertEqual(errorPageStatuses(block), {403, 404, 500})
 
     def test_invalid(self) -> None:
         """

@@ -63,8 +63,11 @@ def parseNetwork(text: str) -> tuple[Network, bool]:
 
 def unmapped(address: bytes) -> bytes:
     """
-    An IPv4 address that came in an IPv6 one, as itself.
+    An IPv4 address that came in an IPv6 one, as itself; that of a unix socket, which
+    C{$binary_remote_addr} tells as text, as nothing.
     """
+    if address.startswith(b"unix:"):
+        return b""
     return address[12:] if address.startswith(_MAPPED) else address
 
 

@@ -358,14 +358,6 @@ class ErrorPages:
         request.sendResponse(head, body)
 
 
-def errorPageStatuses(block: Block) -> frozenset[int]:
-    """
-    The statuses that have an C{error_page} in one place.
-    """
-    lines = block.of(ErrorPageOptions).errorPages
-    return frozenset(status for line in lines for status in line.statuses)
-
-
 def compileErrorPages(block: Block, build: Any) -> Callable[[Request, int], None]:
     """
     Compile how errors are answered in one place.

@@ -402,7 +402,7 @@ class Trailers:
         """
         return self._always or status in SAFE
 
-    def __call__(self, request: Request) -> bytes:
+    def __call__(self, request: Any) -> bytes:
         """
         Evaluate the trailers of C{request}, each with the CRLF before it.
 
@@ -417,7 +417,8 @@ class Trailers:
                 said = value(request)
                 if said:
                     request.trailers += start + said
-        return request.trailers
+        trailers: bytes = request.trailers
+        return trailers
 
 
 def compileTrailers(block: Block, build: Any) -> Trailers | None:

@@ -1,0 +1,178 @@
+"""
+Writes C{directives.md}, the reference of all directives, from their declarations::
+
+    python docs/generate_directives.py
+
+A test compares the page with what this makes.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PAGE = CHECKOUT / "docs" / "directives.md"
+# Run as a program, python looks beside this file; the checkout comes first.
+sys.path.insert(0, str(CHECKOUT))
+
+from twisted_upstream.config.directive import Directive  # noqa: E402
+from twisted_upstream.config.known import notSupported  # noqa: E402
+from twisted_upstream.process.cycle import makeGrammar  # noqa: E402
+from twisted_upstream.process.modules import NGINX_VERSION  # noqa: E402
+from twisted_upstream.upstream.retry import HTTP_WORDS  # noqa: E402
+
+TOP = f"""\
+# Directives
+
+<!-- Made by generate_directives.py: change the declarations instead. -->
+
+Every directive that a configuration may contain, in alphabetical order; a name with
+two meanings comes once for each place. Names and meanings are those of nginx
+{NGINX_VERSION} (origin: nginx) unless the entry says otherwise. How this differs from
+nginx as a whole is told in [configuration.md](configuration.md). `include` works
+everywhere and is part of the language itself.
+
+[The last section](#not-supported) lists the directives of stock nginx that are not
+here yet: each is an error in a configuration, never passed over in silence.
+"""
+
+BOTTOM = f"""\
+## Not supported
+
+Directives of nginx {NGINX_VERSION} that are known and refused, by module. The message
+names the module. Directives of nginx's mail module are not listed: `mail` is refused
+as a whole.
+"""
+
+#: Defaults that depend on other directives, or that a value does not show.
+_DEFAULTS = {
+    "pass": "",
+    "busy_buffers_size": "twice the larger of `{}_buffer_size` and one of `{}_buffers`",
+    "temp_file_write_size": (
+        "twice the larger of `{}_buffer_size` and one of `{}_buffers`"
+    ),
+    "temp_path": "`{}_temp`",
+    "redirect": "`default`",
+}
+_DEFAULTS_BY_NAME = {
+    "access_log": "`logs/access.log combined`",
+    "error_log": "the file of `-e`, level `error`",
+    "index": "`index.html`",
+    "listen": "`*:80`; `*:8000` where the user is not root",
+    "log_format": "`combined` is there without being defined",
+    "root": "`html`",
+    "server_name": '`""`',
+    "types": "`{ text/html html; image/gif gif; image/jpeg jpg; }`",
+}
+
+
+def markdown(text: str) -> str:
+    """
+    A docstring's markup as Markdown.
+    """
+    text = re.sub(r"[CL]\{([^{}]*)\}", r"`\1`", text)
+    return re.sub(r"  +", " ", text).replace("*", "\\*")
+
+
+def syntax(each: Directive) -> str:
+    """
+    What is written: C{proxy_buffers value value;}.
+    """
+    least, most = each.arity
+    words = each.type
+    if not words:
+        words = " ".join(["value"] * least)
+        if most is None:
+            words += " ..."
+        elif most > least:
+            words += " [value]" if most == least + 1 else " [value ...]"
+    end = ";" if each.opens is None else " { ... }"
+    return f"{each.name} {words}".rstrip() + end
+
+
+def default(each: Directive) -> str:
+    """
+    The default as it would be written, or nothing.
+    """
+    if each.prefix and each.name.startswith(each.prefix + "_"):
+        special = _DEFAULTS.get(each.name[len(each.prefix) + 1 :])
+        if special is not None:
+            return special.replace("{}", each.prefix)
+    if each.name in _DEFAULTS_BY_NAME:
+        return _DEFAULTS_BY_NAME[each.name]
+    value: Any = each.default
+    if value is None or value == () or each.arity == (0, 0):
+        return ""
+    if each.fieldName == "nextUpstream":
+        return f"`{' '.join(w for w, bit in HTTP_WORDS.items() if value & bit)}`"
+    parts = value if isinstance(value, tuple) else (value,)
+    if isinstance(value, frozenset):
+        parts = tuple(sorted(value))
+    written = [_word(part, each.unit) for part in parts]
+    if each.name == "keepalive":
+        written[1:] = ["local"] if value[1] else []
+    if each.name == "keepalive_timeout" and len(written) == 2:
+        # No second value: the client is told nothing.
+        del written[1]
+    return f"`{' '.join(written)}`" if written else ""
+
+
+def _word(value: Any, unit: str) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, bytes):
+        return value.decode()
+    if unit == "seconds":
+        return f"{value:g}s" if value == int(value) else f"{value * 1000:g}ms"
+    if unit == "bytes" and value > 999:
+        for power, letter in ((30, "g"), (20, "m"), (10, "k")):
+            if value % (1 << power) == 0:
+                return f"{value >> power}{letter}"
+    return str(value)
+
+
+def entry(each: Directive, title: str) -> str:
+    """
+    The paragraph of one directive.
+    """
+    rows = [
+        ("Syntax", f"`{syntax(each)}`"),
+        ("Default", default(each) or "none"),
+        ("Unit", each.unit),
+        ("Context", ", ".join(each.where.names)),
+        ("Origin", each.origin),
+    ]
+    lines = [f"- {name}: {text}" for name, text in rows if text]
+    if each.repeat:
+        lines.append("- May be given several times")
+    return "\n".join([f"### {title}", "", *lines, "", markdown(each.doc), ""])
+
+
+def page() -> str:
+    """
+    The whole page.
+    """
+    grammar = makeGrammar()
+    found = sorted(grammar.directives(), key=lambda d: (d.name, d.where.value))
+    names = [each.name for each in found]
+    parts = [TOP, "## Supported\n"]
+    for each in found:
+        title = each.name
+        if names.count(title) > 1:
+            title += f" (in {', '.join(each.where.names)})"
+        parts.append(entry(each, title))
+    parts.append(BOTTOM)
+    for module, missing in notSupported(grammar):
+        # The language itself, not a directive that a grammar declares.
+        if module == "ngx_conf_module":
+            continue
+        listed = ", ".join(f"`{name}`" for name in missing)
+        parts.append(f"- **{module}**: {listed}")
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

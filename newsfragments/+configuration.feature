@@ -1,0 +1,1 @@
+All mistakes of a configuration are told in one run of `-t`, in nginx's words, with the place, the line and a guess at what was meant; directives of nginx that are not supported yet are refused by name.

@@ -1,0 +1,1 @@
+HTTP/1.0 and 1.1 towards clients and servers: keep-alive on both sides, pipelining, buffered and streamed bodies, trailers, `Expect`, WebSocket and other upgrades, `X-Accel-*`, `$upstream_*` variables.

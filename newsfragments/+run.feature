@@ -1,0 +1,1 @@
+An ordinary `nginx.conf` with `http`, `server`, `location`, `upstream` and `proxy_pass` runs, by `twisted-upstream -c FILE` or `twistd upstream -c FILE`; `twisted-upstream demo` shows it without any file.
