@@ -146,9 +146,7 @@ class ChunkedTests(SynchronousTestCase):
             self.assertEqual((decoder.remaining, decoder.excess), (0, excess), size)
         return decoder
 
-    def assertInvalid(
-        self, data: bytes, message: str = SERVER, **options: Any
-    ) -> None:
+    def assertInvalid(self, data: bytes, message: str = SERVER, **options: Any) -> None:
         """
         C{data} is refused, in whatever pieces it comes.
         """

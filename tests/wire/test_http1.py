@@ -564,8 +564,7 @@ class RefusedTests(SynchronousTestCase):
                 self.assertRefused(
                     400,
                     request(line, first=b"GET / HTTP/1.0", end=end),
-                    "client sent HTTP/1.0 request with"
-                    ' "Transfer-Encoding" header',
+                    'client sent HTTP/1.0 request with "Transfer-Encoding" header',
                 )
 
     def test_smuggling(self) -> None:
@@ -632,9 +631,7 @@ class RefusedTests(SynchronousTestCase):
         head = parse(request(first=connect), limits)
         self.assertEqual((head.host, head.port, head.uri), (b"a", b"80", b"/"))
         self.assertEqual((head.target, head.keepalive), (b"a:80", False))
-        self.assertRefused(
-            405, request(first=b"CONNECT a:80 HTTP/1.0"), limits=limits
-        )
+        self.assertRefused(405, request(first=b"CONNECT a:80 HTTP/1.0"), limits=limits)
         for line in (b"Content-Length: 1", b"Transfer-Encoding: chunked"):
             self.assertRefused(
                 400,
@@ -739,9 +736,7 @@ class OracleTests(SynchronousTestCase):
         """
         The same for a good head with something changed.
         """
-        self.checkGarbage(
-            BROWSER[:position] + inserted + BROWSER[position + dropped :]
-        )
+        self.checkGarbage(BROWSER[:position] + inserted + BROWSER[position + dropped :])
 
     names = st.from_regex(r"\A[A-Za-z0-9-]{1,12}\Z").map(str.encode)
     values = st.from_regex(r"\A(?:[!-~](?:[ -~]{0,20}[!-~])?)?\Z").map(str.encode)

@@ -462,9 +462,7 @@ class OracleTests(SynchronousTestCase):
         """
         The same for a good head with something changed.
         """
-        self.checkGarbage(
-            TYPICAL[:position] + inserted + TYPICAL[position + dropped :]
-        )
+        self.checkGarbage(TYPICAL[:position] + inserted + TYPICAL[position + dropped :])
 
     def checkGarbage(self, data: bytes) -> None:
         """

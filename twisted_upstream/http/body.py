@@ -53,6 +53,7 @@ class RequestBody:
         "_deliver",
         "_discarding",
         "_done",
+        "_early",
         "_expect",
         "_keepFile",
         "_limit",
@@ -84,6 +85,7 @@ class RequestBody:
         self._done: Callable[[], None] | None = None
         self._receiver: BodyReceiver | None = None
         self._discarding = False
+        self._early = False
         self._paused = False
         self._limit = 0
         self._memory = 0
@@ -220,18 +222,16 @@ class RequestBody:
             self._receiver = None
             receiver.bodyReceived(b"", True)
 
-    def stream(self, receiver: BodyReceiver) -> None:
+    def stream(self, receiver: BodyReceiver) -> bytes:
         """
-        Pass to C{receiver} what there is and what comes.
+        Pass to C{receiver} what comes; if it is C{complete}, that is nothing.
+
+        @return: what is there already.
         """
         self.begin()
-        parts, self.parts = self.parts, []
-        if self.complete:
-            receiver.bodyReceived(b"".join(parts), True)
-            return
-        self._receiver = receiver
-        if parts:
-            receiver.bodyReceived(b"".join(parts), False)
+        if not self.complete:
+            self._receiver = receiver
+        return b"".join(self.parts)
 
     def pause(self) -> None:
         """
@@ -251,6 +251,20 @@ class RequestBody:
             if not self.complete:
                 self._connection.deadline.set(self._timeout)
             self._connection.transport.resumeProducing()
+
+    def discardFirst(self) -> int:
+        """
+        Nobody wants the body of a request that is about to be answered.
+
+        @return: a status: what is there of it is wrong; 0: nothing is wrong yet.
+
+        nginx: ngx_http_discard_request_body()
+        """
+        self.testExpect()
+        self._discarding = self._early = True
+        self.begin()
+        self._early = False
+        return self.failed
 
     def discard(self) -> None:
         """
@@ -272,7 +286,8 @@ class RequestBody:
         if receiver is not None:
             receiver.abort(status)
         elif self._discarding:
-            self._connection.bodyDiscarded()
+            if not self._early:
+                self._connection.bodyDiscarded()
         else:
             self._connection.request.failResponse(status)
 

@@ -319,8 +319,8 @@ class Request(Reply):
         """
         if head.contentLength is None:
             head.contentLength = len(body)
-        self._testExpect()
-        self.sendHead(head, body, True)
+        if self._discardsBody():
+            self.sendHead(head, body, True)
 
     def sendHead(self, head: ResponseHead, body: bytes, complete: bool) -> None:
         """
@@ -345,7 +345,8 @@ class Request(Reply):
         The whole response, its body from a file; the descriptor is closed in the end.
         """
         self._fd = fd
-        self._testExpect()
+        if not self._discardsBody():
+            return
         if not count:
             self.sendHead(head, b"", True)
             return
@@ -354,12 +355,20 @@ class Request(Reply):
             self.sendRegion(fd, offset, count)
             self.endResponse()
 
-    def _testExpect(self) -> None:
+    def _discardsBody(self) -> bool:
         """
-        A client that waits before it sends a body that will not be looked at.
+        A response of our own is about to be sent: nobody will look at a body.
+
+        @return: C{False}: the body is wrong, and that was answered instead.
         """
-        if self.body is not None and not self.errorStatus:
-            self.body.testExpect()
+        body = self.body
+        if body is None or body.begun or self.errorStatus:
+            return True
+        status = body.discardFirst()
+        if status:
+            self.keepalive = False
+            self.failResponse(status)
+        return not status
 
     def failResponse(self, status: int, fields: bytes = b"") -> None:
         """

@@ -97,8 +97,10 @@ class Address:
         """
         The server for C{host}, which is lower case and has no port.
         """
-        if self._only or host is None:
+        if self._only:
             return self.default
+        if host is None:
+            host = b""
         found = self._exact.get(host)
         if found is not None:
             return found

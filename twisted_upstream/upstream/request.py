@@ -230,8 +230,11 @@ class UpstreamRequest:
         if not body.complete or self._streaming:
             # As it comes.  What came already goes with the head.
             self._streaming = True
-            transport.write(self._out)
-            body.stream(self)
+            early = body.stream(self)
+            bodyFilter = self._exchange.bodyFilter
+            if bodyFilter is not None and (early or body.complete):
+                early = bodyFilter(early, body.complete)
+            transport.write(self._out + early)
         elif body.file is not None:
             transport.write(self._out)
             transport.sendFile(body.file.fileno(), 0, body.size)

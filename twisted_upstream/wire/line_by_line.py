@@ -53,7 +53,7 @@ def readHead(data: bytes, limits: HeadLimits, start: int) -> RequestHead | None:
         return None
     # Nothing beyond this is looked at.
     stop = None
-    if len(data) - start > limits.safeSize:
+    if len(data) - start >= limits.safeSize:
         stop = _findOverflow(data, limits, start)
     end = data.find(b"\n", start, stop) + 1
     line = data[start : end or stop]

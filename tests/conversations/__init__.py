@@ -1,0 +1,3 @@
+"""
+Whole requests, in memory, on a clock.
+"""
