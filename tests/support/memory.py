@@ -340,6 +340,7 @@ class Dialed:
         reactor = self._dialer.reactor
         sockaddr = self.peer.sockaddr
         made = self.socket = MemorySocket(reactor, sockaddr, ("127.0.0.1", 40000))
+        made.room = self._dialer.room
         self._dialer.made.append(made)
         transport = SocketTransport(made, reactor, self._protocol, sockaddr)  # type: ignore[arg-type]  # acts as one
         self._protocol.makeConnection(transport)
@@ -379,6 +380,8 @@ class MemoryDialer:
     @ivar unanswered: those that wait.
     @ivar made: every connection there ever was.
     @ivar peers: every peer that was ever asked.
+    @ivar asked: the names of the peers that were asked, in order.
+    @ivar room: how much new connections take; C{None}: everything.
     """
 
     def __init__(self, reactor: MemoryReactor, deadlines: Deadlines) -> None:
@@ -390,6 +393,7 @@ class MemoryDialer:
         self.made: list[MemorySocket] = []
         self.peers: dict[Peer, None] = {}
         self.asked: list[str] = []
+        self.room: int | None = None
 
     def dial(
         self,

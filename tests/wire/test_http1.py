@@ -232,6 +232,8 @@ class FormTests(SynchronousTestCase):
         limits = HeadLimits()
         for number in range(3000):
             parse(request(host=b"Host: h%d" % number), limits)
+        parse(request(host=b"Host: " + b"h" * 1000), limits)
+        self.assertNotIn(b"h" * 1000, limits.hosts)
         self.assertLess(len(limits.hosts), 1100)
 
     def test_connection(self) -> None:
@@ -340,7 +342,7 @@ class RefusedTests(SynchronousTestCase):
         """
         C{data} is refused, and every part of it is too, or needs more.
         """
-        e = self.assertRaises(BadRequest, parseRequest, data, limits)
+        e: BadRequest = self.assertRaises(BadRequest, parseRequest, data, limits)
         self.assertEqual((e.status, data), (status, data))
         if reason is not None:
             self.assertEqual(e.reason, reason)

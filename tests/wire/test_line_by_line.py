@@ -106,7 +106,7 @@ class LimitTests(SynchronousTestCase):
         """
         C{data} is refused, and every part of it is too, or needs more.
         """
-        e = self.assertRaises(BadRequest, parseRequest, data, limits)
+        e: BadRequest = self.assertRaises(BadRequest, parseRequest, data, limits)
         self.assertEqual(e.status, status)
         for count, found in everySplit(
             lambda part: described(parseRequest(part, limits)), data

@@ -186,14 +186,17 @@ def theReactor(method: str | None = None) -> Any:
 
     @param method: of C{use}; installs that reactor if none is there yet.
     """
+    import select
     import time
 
     from .options import REACTORS
 
+    if method is None and hasattr(select, "epoll"):
+        method = "epoll"
     if method is not None and "twisted.internet.reactor" not in sys.modules:
         from importlib import import_module
 
-        import_module(f"twisted.internet.{REACTORS[method]}").install()
+        import_module(REACTORS[method]).install()
     from twisted.internet import reactor
 
     # Twisted reads the wall clock, so all timeouts would fire when somebody sets it.

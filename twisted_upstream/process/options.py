@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from ..config.syntax import Node
 
 REACTORS = {
-    "epoll": "epollreactor",
-    "poll": "pollreactor",
-    "select": "selectreactor",
-    "kqueue": "kqreactor",
-    "asyncio": "asyncioreactor",
+    "epoll": "twisted_upstream.net.reactor",
+    "poll": "twisted.internet.pollreactor",
+    "select": "twisted.internet.selectreactor",
+    "kqueue": "twisted.internet.kqreactor",
+    "asyncio": "twisted.internet.asyncioreactor",
 }
 
 

@@ -37,6 +37,8 @@ _matchEmptyLines = re.compile(rb"[\r\n]*+").match
 
 #: So many hosts are remembered; then all are forgotten.
 _MAX_HOSTS = 1024
+#: Longer ones are not.
+_MAX_NAME = 256
 
 
 def parseRequest(data: bytes, limits: HeadLimits, start: int = 0) -> RequestHead | None:
@@ -87,7 +89,8 @@ def parseRequest(data: bytes, limits: HeadLimits, start: int = 0) -> RequestHead
                     return _readOdd(data, limits, start)
                 if len(limits.hosts) >= _MAX_HOSTS:
                     limits.hosts.clear()
-                limits.hosts[value] = known
+                if len(value) < _MAX_NAME:
+                    limits.hosts[value] = known
             host, port = known
         elif name == b"connection":
             # The last field that says something counts.

@@ -139,9 +139,13 @@ def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | No
     values = {name.lower(): value for name, value in found}
     if len(values) != len(found):
         # Of a name that stands there twice, the last value was kept.
-        if _isRepeated([name.lower() for name, _ in found]):
-            return _readHead(data, limit, start)
-        values = {name.lower(): value for name, value in reversed(found)}
+        values = {}
+        for name, value in found:
+            name = name.lower()
+            if name not in values:
+                values[name] = value
+            elif name in _MATTERS:
+                return _readHead(data, limit, start)
     status = int(code)
     response = HTTP1Response(version, status, text, fields, values, end)
     if status == EARLY_HINTS:
@@ -163,18 +167,6 @@ def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | No
         response.close = True
     response.upgrade = get(b"upgrade")
     return response
-
-
-def _isRepeated(names: list[bytes]) -> bool:
-    """
-    Is there a name twice for which that matters?
-    """
-    seen = set()
-    for name in names:
-        if name in seen and name in _MATTERS:
-            return True
-        seen.add(name)
-    return False
 
 
 _STATUS_LINE = re.compile(

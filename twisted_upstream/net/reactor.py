@@ -1,0 +1,67 @@
+"""
+Twisted's epoll reactor with a shorter way from an event to its descriptor.
+
+Twisted runs each event in a logging context of its own: eight calls, about 2.5 µs, that
+nothing of ours needs.  Here what is only readable is read at once; every other event
+goes Twisted's way.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import sys
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import installReactor
+from twisted.python import log
+
+_READABLE = select.EPOLLIN
+
+
+class LeanEPollReactor(EPollReactor):
+    """
+    An epoll reactor for many small events.
+    """
+
+    def doPoll(self, timeout: float | None) -> None:
+        """
+        Wait for events and serve them.
+
+        @param timeout: seconds to wait; C{None}: for ever.
+        """
+        selectables: dict[int, Any] = self._selectables
+        try:
+            events = self._poller.poll(
+                -1 if timeout is None else timeout, len(selectables)
+            )
+        except OSError as error:
+            if error.errno == errno.EINTR:
+                return
+            raise
+        for fd, event in events:
+            selectable = selectables.get(fd)
+            if selectable is None:
+                continue
+            if event != _READABLE:
+                log.callWithLogger(
+                    selectable, self._doReadOrWrite, selectable, fd, event
+                )
+                continue
+            try:
+                why = selectable.doRead()
+            except BaseException:
+                why = sys.exc_info()[1]
+                log.err()
+            if why:
+                self._disconnectSelectable(selectable, why, True)
+
+    doIteration = doPoll
+
+
+def install() -> None:
+    """
+    Make it the reactor of this process.
+    """
+    installReactor(LeanEPollReactor())
