@@ -87,9 +87,7 @@ class IDialect(Interface):
         @raise ValueError: C{text} makes no sense; the message goes into the error.
         """
 
-    def exchangeFactory(
-        block: Block, build: Any
-    ) -> Callable[[IClient], IExchange]:
+    def exchangeFactory(block: Block, build: Any) -> Callable[[IClient], IExchange]:
         """
         Bind the protocol to one location; called once per configuration.
 
@@ -137,9 +135,9 @@ class IDialWaiter(Interface):
     Who waits for a connection.  Told once.
     """
 
-    def connectionReady(connection: IPeerConnection) -> None:
+    def connectionReady(connection: Any) -> None:
         """
-        C{connection} is open; it may be written to at once.
+        C{connection}, an L{IPeerConnection}, is open; it may be written to at once.
         """
 
     def connectionFailed(reason: Exception) -> None:
@@ -196,9 +194,10 @@ class IReply(Interface):
     Where a response goes.
     """
 
-    def sendHead(head: ResponseHead, body: bytes) -> None:
+    def sendHead(head: ResponseHead, body: bytes, complete: bool) -> None:
         """
-        Begin the response; C{body} is what is already there of its body.  One write.
+        Begin the response; C{body} is what is already there of its body: all of it if
+        C{complete}, and L{endResponse} is not called then.  One write.
         """
 
     def sendBody(data: bytes) -> None:
@@ -242,6 +241,18 @@ class IPeerGetter(Interface):
 
         @param outcome: C{Outcome} of L{twisted_upstream.balance.peers}: fine, next
             (another server was asked, but not for a failure), or failed.
+        """
+
+    def limitTries(limit: int) -> None:
+        """
+        Allow C{limit} attempts at most, as C{*_next_upstream_tries} says.  Once, before
+        the first attempt.
+        """
+
+    def forgiveTry() -> None:
+        """
+        The attempt just freed has not counted: it failed on a connection that had been
+        idle, which a server may close at any time.
         """
 
     def notifyPeer(peer: Peer, milestone: str, elapsed: float) -> None:

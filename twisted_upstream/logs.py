@@ -403,6 +403,18 @@ class AccessLogFile:
         # Chosen once: C{write(line)} takes one line with its line feed.
         self.write = self._hold if bufferSize else self._put
 
+    def buffer(self, size: int, flush: float | None, gzipLevel: int) -> None:
+        """
+        Hold lines from now on.
+
+        @param size: bytes.
+        @param flush: seconds.
+        """
+        self.bufferSize = size
+        self.flush = flush
+        self.gzipLevel = gzipLevel
+        self.write = self._hold
+
     def _hold(self, line: bytes) -> None:
         size = len(line)
         if self._size + size > self.bufferSize:
@@ -558,7 +570,10 @@ class Logs:
                 flush,
                 gzipLevel,
             )
-        elif (found.bufferSize, found.flush, found.gzipLevel) != (
+        elif bufferSize and not found.bufferSize:
+            # Whoever buffers a file does so for all of its users, as in nginx.
+            found.buffer(bufferSize, flush, gzipLevel)
+        elif bufferSize and (found.bufferSize, found.flush, found.gzipLevel) != (
             bufferSize,
             flush,
             gzipLevel,

@@ -44,13 +44,18 @@ def capture(index: int) -> Getter:
     return get
 
 
-def assigned(name: str) -> Getter:
+def assigned(name: str, isSet: Callable[[str], bool]) -> Getter:
     """
     A variable that C{set}, a named capture or a plugin assigns.
+
+    @param isSet: is it assigned by C{set}?  Then it should be, before it is used.
     """
 
     def get(request: Any) -> bytes | None:
         value: bytes | None = request.values.get(name)
+        if value is None and isSet(name):
+            request.logError("warn", f'using uninitialized "{name}" variable')
+            return b""
         return value
 
     return get
@@ -80,7 +85,15 @@ def escapeLog(value: bytes) -> bytes:
     )
 
 
-_JSON = {8: b"\\b", 9: b"\\t", 10: b"\\n", 12: b"\\f", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
+_JSON = {
+    8: b"\\b",
+    9: b"\\t",
+    10: b"\\n",
+    12: b"\\f",
+    13: b"\\r",
+    34: b'\\"',
+    92: b"\\\\",
+}
 
 
 def escapeJSON(value: bytes) -> bytes:
@@ -103,6 +116,7 @@ class Variables:
         self._setters: dict[str, Setter] = {}
         self._assigned: set[str] = set()
         self._defined: set[str] = set()
+        self._set: set[str] = set()
         self._uses: list[tuple[str, Node | None]] = []
 
     def add(self, getters: dict[str, Getter]) -> None:
@@ -148,6 +162,7 @@ class Variables:
         if name in self._getters and name not in self._defined:
             raise node.error(f'the duplicate "{name}" variable')
         self._assigned.add(name)
+        self._set.add(name)
 
         def assign(request: Any, value: bytes) -> None:
             request.values[name] = value
@@ -171,7 +186,7 @@ class Variables:
                 if name.startswith(prefix):
                     return _unlessAssigned(name, factory(name[len(prefix) :]))
         self._uses.append((name, node))
-        return assigned(name)
+        return assigned(name, self._set.__contains__)
 
     def check(self) -> list[ConfigError]:
         """

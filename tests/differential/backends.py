@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tests.support.nginx import reservePort
@@ -202,6 +202,8 @@ class ScriptedBackend:
         with self._lock:
             reply = self._answer(head, self._count)
             self._count += 1
+        if head.startswith(b"HEAD "):
+            reply = _withoutBody(reply)
         if reply.early:
             self._send(connection, reply)
         end = _requestEnd(buffer, len(head))
@@ -242,6 +244,16 @@ class ScriptedBackend:
     def _note(self, number: int, data: bytes) -> None:
         with self._lock:
             self._record.append(Seen(self._name, number, data))
+
+
+def _withoutBody(reply: Reply) -> Reply:
+    """
+    What a back end answers to HEAD, if C{reply} begins with a whole head.
+    """
+    if not reply.parts or not isinstance(reply.parts[0], bytes):
+        return reply
+    head, end, _ = reply.parts[0].partition(b"\r\n\r\n")
+    return replace(reply, parts=(head + end,)) if end else reply
 
 
 def _requestEnd(buffer: bytes, headLength: int) -> int | None:

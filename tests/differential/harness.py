@@ -113,6 +113,8 @@ class Side:
         self._command = command
         self._scene = scene
         self._record: list[Seen] = []
+        # A server that hangs would cost the patience of every play.
+        self._unanswered = 0
         self.outcome = Outcome()
 
     def run(self) -> None:
@@ -177,6 +179,12 @@ class Side:
     ) -> None:
         before = len(self._record)
         transcript = perform(play, ports[play.port])
+        if transcript.answers or transcript.ending != "open":
+            self._unanswered = 0
+        else:
+            self._unanswered += 1
+        if self._unanswered == 3:
+            raise AssertionError(f"no answer to three plays, {play.name!r} the last")
         # What is still on its way to a back end belongs to this play.
         deadline = time.monotonic() + 2
         while any(b.busy for b in backends) and time.monotonic() < deadline:

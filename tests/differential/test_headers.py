@@ -283,8 +283,6 @@ class MalformedResponseTests(DifferentialTestCase):
             "status2": b"HTTP/1.1 20 OK\r\n\r\n",
             "status4": b"HTTP/1.1 2000 OK\r\n\r\n",
             "statusx": b"HTTP/1.1 2x0 OK\r\n\r\n",
-            "status099": b"HTTP/1.1 099 OK\r\n\r\n",
-            "status000": b"HTTP/1.1 000 OK\r\n\r\n",
             "spaces": b"HTTP/1.1  200  OK\r\nContent-Length: 1\r\n\r\nx",
             "lf": b"HTTP/1.1 200 OK\nContent-Length: 1\nX: y\n\nx",
             "cr": b"HTTP/1.1 200 OK\rContent-Length: 1\r\n\r\nx",
@@ -315,10 +313,8 @@ class MalformedResponseTests(DifferentialTestCase):
             "cutlast": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
             "afterlast": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nmore",
             "trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: y\r\n\r\n",
-            "100": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
             "103": b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
             "101": b"HTTP/1.1 101 Switching Protocols\r\n\r\nabc",
-            "150": b"HTTP/1.1 150 X\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
             "body204": b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc",
             "body304": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n",
             "emptyreason": b"HTTP/1.1 404 \r\nContent-Length: 1\r\n\r\nx",
@@ -343,8 +339,11 @@ class MalformedResponseTests(DifferentialTestCase):
         """
         text = b"HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
         parts: list[bytes | float] = []
-        for number in range(len(text)):
+        # Pieces of a body may be passed on in other pieces.
+        head = text.index(b"\r\n\r\n") + 4
+        for number in range(head - 1):
             parts += [text[number : number + 1], 0.001]
+        parts.append(text[head - 1 :])
         http = """
             server {
                 listen 127.0.0.1:%%front%%;

@@ -252,24 +252,22 @@ class ServerTests(DifferentialTestCase):
             ),
             "/redirect": response(b"", b"X-Accel-Redirect: /default/good"),
         }
-        for place in "default none one limited time timeout old oldkept close kept direct".split():
-            plays: list[Play] = []
+        places = "default none one limited time timeout old oldkept close kept direct"
+        plays: list[Play] = []
+        for place in places.split():
             for target in replies:
                 # A closed connection must have been noticed before the next request.
-                wait = (
-                    Wait(0.05) if target in ("/closes", "/resets", "/more") else Wait(0)
-                )
+                slow = target in ("/closes", "/resets", "/more")
                 first = request("GET", f"/{place}{target}").steps[0]
-                plays.append(Play(f"/{place}{target}", first, Answers(1), wait))
+                plays.append(
+                    Play(f"/{place}{target}", first, Answers(1), Wait(0.05 * slow))
+                )
                 plays.append(
                     get(f"/{place}/good", name=f"/{place}/good after {target}")
                 )
-            plays.append(request("HEAD", f"/{place}/good"))
             plays.append(request("POST", f"/{place}/good", body=b"data"))
-            plays.append(get(f"/{place}/good", name="last"))
-            self.compare(
-                Scene(http=http, plays=plays, backends={"b1": byTarget(replies)})
-            )
+            plays.append(get(f"/{place}/good", name=f"/{place}/good, the last"))
+        self.compare(Scene(http=http, plays=plays, backends={"b1": byTarget(replies)}))
 
     def test_staleConnection(self) -> None:
         """

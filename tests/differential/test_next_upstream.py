@@ -31,52 +31,52 @@ class NextServerTests(DifferentialTestCase):
             "error timeout invalid_header http_500 http_502 http_503 http_504 http_403"
             " http_404 http_429 non_idempotent off"
         ).split()
-        servers = "".join(
-            f"""
-            location /{condition}/ {{
-                proxy_next_upstream {condition};
-                proxy_read_timeout 100ms;
-                proxy_pass http://group;
-            }}
-            """
-            for condition in conditions
-        )
         failures: dict[str, Reply] = {
             "close": raw(),
             "reset": raw(then="reset"),
             "invalid": raw(b"nonsense\r\n\r\n"),
             "cut": raw(b"HTTP/1.1 200 OK\r\nX: y\r\n"),
             **{
-                str(code): status(code)
+                f"status{code}": status(code)
                 for code in (500, 502, 503, 504, 403, 404, 429, 418)
             },
         }
-        for name, failure in failures.items():
-            http = f"""
-                upstream group {{
-                    server 127.0.0.1:%%bad%% max_fails=0;
-                    server 127.0.0.1:%%good%% max_fails=0;
-                    keepalive 4;
-                }}
-                server {{
-                    listen 127.0.0.1:%%front%%;
-                    location / {{ proxy_pass http://group; }}
-                    {servers}
-                }}
+        groups = "".join(
+            f"""
+            upstream {name} {{
+                server 127.0.0.1:%%{name}%% max_fails=0;
+                server 127.0.0.1:%%good%% max_fails=0;
+            }}
             """
-            # Twice, so that every other request begins at the bad one.
-            plays = [
-                play
-                for condition in ["", *conditions]
-                for play in (get(f"/{condition}/{name}"), get(f"/{condition}/{name}"))
-            ]
-            self.compare(
-                Scene(
-                    http=http,
-                    plays=plays,
-                    backends={"bad": always(failure), "good": always(GOOD)},
-                )
+            for name in failures
+        )
+        locations = "".join(
+            f"""
+            location /{condition}/{name} {{
+                {f"proxy_next_upstream {condition};" if condition else ""}
+                proxy_pass http://{name};
+            }}
+            """
+            for condition in ["", *conditions]
+            for name in failures
+        ).replace("location //", "location /")
+        http = f"""
+            {groups}
+            server {{ listen 127.0.0.1:%%front%%; {locations} }}
+        """
+        # Twice, so that one of them begins at the bad one.
+        plays = [
+            get(
+                f"/{condition}/{name}".replace("//", "/"),
+                name=f"/{condition}/{name} {n}",
             )
+            for name in failures
+            for condition in ["", *conditions]
+            for n in (1, 2)
+        ]
+        backends = {name: always(failure) for name, failure in failures.items()}
+        backends["good"] = always(GOOD)
+        self.compare(Scene(http=http, plays=plays, backends=backends))
 
     def test_timeout(self) -> None:
         """
@@ -86,7 +86,7 @@ class NextServerTests(DifferentialTestCase):
             upstream group { server 127.0.0.1:%%slow%% max_fails=0; server 127.0.0.1:%%good%% max_fails=0; }
             server {
                 listen 127.0.0.1:%%front%%;
-                proxy_read_timeout 150ms;
+                proxy_read_timeout 400ms;
                 location / { proxy_pass http://group; }
                 location /off { proxy_next_upstream off; proxy_pass http://group; }
             }
@@ -99,7 +99,7 @@ class NextServerTests(DifferentialTestCase):
             request("POST", "/3", body=b"x"),
             request("POST", "/4", body=b"x"),
         ]
-        backends = {"slow": always(Reply((0.4, b""), "close")), "good": always(GOOD)}
+        backends = {"slow": always(Reply((0.9, b""), "close")), "good": always(GOOD)}
         self.compare(Scene(http=http, plays=plays, backends=backends))
 
     def test_refused(self) -> None:
@@ -172,10 +172,10 @@ class NextServerTests(DifferentialTestCase):
                 location /one { proxy_next_upstream_tries 1; proxy_pass http://group; }
                 location /two { proxy_next_upstream_tries 2; proxy_pass http://group; }
                 location /ten { proxy_next_upstream_tries 10; proxy_pass http://group; }
-                location /time { proxy_next_upstream_timeout 100ms; proxy_pass http://group; }
+                location /time { proxy_next_upstream_timeout 200ms; proxy_pass http://group; }
             }
         """
-        bad = Reply((0.07, b"HTTP/1.1 500 Bad\r\nContent-Length: 3\r\n\r\nbad"))
+        bad = Reply((0.13, b"HTTP/1.1 500 Bad\r\nContent-Length: 3\r\n\r\nbad"))
         plays = [
             get(path, name=f"{path} {number}")
             for path in ("/", "/one", "/two", "/ten", "/time")

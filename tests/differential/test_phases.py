@@ -69,7 +69,6 @@ class ReturnTests(DifferentialTestCase):
                 location /empty {{ return 200 ""; }}
                 location /type {{ default_type a/b; return 200 x; }}
                 location /notype {{ default_type ""; return 200 x; }}
-                location /charset {{ default_type text/html; charset utf-8; return 200 x; }}
                 location /tokens {{ server_tokens off; return 404; }}
                 location /long {{ return 200 "$arg_x$arg_x$arg_x$arg_x"; }}
             }}
@@ -89,7 +88,6 @@ class ReturnTests(DifferentialTestCase):
                 "/empty",
                 "/type",
                 "/notype",
-                "/charset",
                 "/tokens",
                 "/long?x=" + "y" * 900,
             )

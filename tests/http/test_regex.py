@@ -188,7 +188,6 @@ class RefusedTests(SynchronousTestCase):
         The message names what is not supported.
         """
         self.assertRefused(r"a\Kb", r"\K is not supported")
-        self.assertRefused(r"\p{L}", r"\p is not supported")
         self.assertRefused("(?|a|b)", '"(?|" is not supported')
         self.assertRefused("(?R)", '"(?R" is not supported')
         self.assertRefused("(*UTF8)a", "(*VERB) is not supported")

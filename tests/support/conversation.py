@@ -449,7 +449,9 @@ def upstream(*servers: str, more: str = "") -> str:
     return f"upstream u {{ {lines} {more} }}"
 
 
-def proxy(more: str = "", *, http: str | None = None, server: str = "", **other: Any) -> str:
+def proxy(
+    more: str = "", *, http: str | None = None, server: str = "", **other: Any
+) -> str:
     """
     A configuration that passes everything to C{upstream u}.
 

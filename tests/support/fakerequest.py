@@ -183,6 +183,14 @@ class FakeRequest:
     @ivar logged: level, message and errno of each line for the error log.
     """
 
+    plannedStatus = 0
+
+    def discardsBody(self) -> bool:
+        """
+        There is no body.
+        """
+        return True
+
     def __init__(
         self,
         target: bytes = b"/",

@@ -186,18 +186,18 @@ class MemoryReactor(task.Clock):
     def __init__(self) -> None:
         super().__init__()
         # In order, so that tests do not depend on chance.
-        self._readers: dict[Any, None] = {}
-        self._writers: dict[Any, None] = {}
+        self._readers: dict[Any, MemorySocket] = {}
+        self._writers: dict[Any, MemorySocket] = {}
         self._descriptor = -1
 
     def addReader(self, reader: Any) -> None:
         """
         Part of L{IReactorFDSet}, as all that follow.
         """
-        self._readers[reader] = None
+        self._readers[reader] = reader.getHandle()
 
     def addWriter(self, writer: Any) -> None:
-        self._writers[writer] = None
+        self._writers[writer] = writer.getHandle()
 
     def removeReader(self, reader: Any) -> None:
         self._readers.pop(reader, None)
@@ -244,12 +244,12 @@ class MemoryReactor(task.Clock):
 
     def _turn(self) -> bool:
         happened = False
-        for writer in self.getWriters():
-            if writer in self._writers and writer.getHandle().writable:
+        for writer, kernel in list(self._writers.items()):
+            if writer in self._writers and kernel.writable:
                 happened = True
                 writer.doWrite()
-        for reader in self.getReaders():
-            if reader in self._readers and reader.getHandle().readable:
+        for reader, kernel in list(self._readers.items()):
+            if reader in self._readers and kernel.readable:
                 happened = True
                 reader.doRead()
         if any(call.getTime() <= self.seconds() for call in self.getDelayedCalls()):
@@ -347,7 +347,9 @@ class Dialed:
         transport.resumeProducing()
         self._waiter.connectionReady(self._protocol)
 
-    def refuse(self, number: int = errno.ECONNREFUSED, syscall: str = "connect") -> None:
+    def refuse(
+        self, number: int = errno.ECONNREFUSED, syscall: str = "connect"
+    ) -> None:
         """
         There is no connection.
         """
@@ -533,7 +535,6 @@ class MemoryHTTP:
             surroundings=Surroundings(
                 clock=reactor,
                 random=Random(seed),
-                unavailable=lambda peer: None,
                 lookUp=lookUp,
             ),
             factory=UpstreamFactory(self.deadlines, reactor.seconds, numbers.__next__),
@@ -634,6 +635,8 @@ class MemoryHTTP:
         if emptied != len(self.factories):
             found.append("connections of clients are left")
         found += ["a client's socket is open" for c in self.clients if not c.closed]
+        for path in self.build.tempPaths:
+            found += [f"a temporary file: {name}" for name in os.listdir(path)]
         found += [f"a deadline: {each.expired!r}" for each in self.deadlines.active()]
         # The queue of deadlines looks after those that were cleared when their time
         # comes; whatever else is waiting should not.

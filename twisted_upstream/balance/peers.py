@@ -129,6 +129,13 @@ class Peer:
     def __repr__(self) -> str:
         return f"<Peer {self.name}>"
 
+    @property
+    def isDisabled(self) -> bool:
+        """
+        Has it failed often enough to be unavailable for a while?
+        """
+        return 0 < self.maxFails <= self.fails
+
 
 def _tellNobody(peer: Peer) -> None:
     """

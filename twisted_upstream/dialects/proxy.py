@@ -117,8 +117,6 @@ _DEFAULTS = (
     b"upgrade",
 )
 
-_URL = re.compile(r"(https?)://(.*)\Z", re.I | re.S)
-
 
 class Target:
     """
@@ -218,7 +216,7 @@ class ProxyPass:
 
     def _bindFields(self, options: ProxyOptions, build: Any) -> None:
         names = set(_DEFAULTS)
-        self.host: Value | None = None
+        self.ownHost = True
         self.fixed = b""
         lines: list[tuple[bytes, Value]] = []
         constant = True
@@ -228,10 +226,8 @@ class ProxyPass:
             names.add(name)
             value = build.compile(line.value, line.node)
             if name == b"host":
-                if self.host is None:
-                    self.host = value
-                continue
-            if name == b"content-length":
+                self.ownHost = False
+            elif name == b"content-length":
                 self.ownLength = False
             elif name == b"transfer-encoding":
                 self.ownCoding = False
@@ -304,17 +300,14 @@ class ProxyExchange(Exchange):
         method = client.method if options.method is None else options.method(client)
         self._headOnly = method == b"HEAD"
         self.uri = uri = self._uri(target)
-        host = target.host
-        if options.host is not None:
-            host = options.host(client)
-            if not host and options.version == b"1.1":
-                host = target.host
         fields = options.fixed
         if options.lines:
             for start, value in options.lines:
                 text = value(client)
                 if text:
                     fields += start + text
+        if options.ownHost:
+            fields += b"\r\nHost: " + target.host
         body = client.body
         data = b""
         if options.setBody is not None:
@@ -325,8 +318,6 @@ class ProxyExchange(Exchange):
             fields += self._framing(body)
         if options.passFields:
             fields += options.strip(b"", client.head.fields)
-        if host:
-            fields = b"\r\nHost: " + host + fields
         return b"%b %b HTTP/%b%b\r\n\r\n%b" % (
             method,
             uri,

@@ -6,6 +6,7 @@ nginx: C{ngx_http_log_module.c}
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -165,12 +166,16 @@ class AccessLogs:
     The formats and files of one configuration.
     """
 
-    def __init__(self, block: Block, logs: Logs, variables: Variables) -> None:
+    def __init__(
+        self, block: Block, logs: Logs, variables: Variables, prefix: str
+    ) -> None:
         """
         @param block: C{http}.
+        @param prefix: names with variables are relative to it.
         @raise ConfigError: a format is defined twice.
         """
         self._logs = logs
+        self._prefix = prefix
         self._variables = variables
         self._formats = {"combined": LogFormat(node=None, name="", text=_COMBINED)}
         for each in block.of(AccessLogOptions).formats:
@@ -188,9 +193,7 @@ class AccessLogs:
         lines = block.of(AccessLogOptions).logs
         if not lines:
             return [self._line(None, "logs/access.log", "combined")]
-        return [
-            self._line(line, line.path, line.format) for line in lines if line.path
-        ]
+        return [self._line(line, line.path, line.format) for line in lines if line.path]
 
     def _line(
         self, line: AccessLogLine | None, path: str, name: str
@@ -226,19 +229,18 @@ class AccessLogs:
         self, line: AccessLogLine | None, path: str
     ) -> Callable[[Any, bytes], None]:
         if line is None:
-            write = self._logs.accessLog(path).write
-            return lambda request, data: write(data)
+            plain = self._logs.accessLog(path)
+            return lambda request, data: plain.write(data)
         if parseTemplate(path).constant is None:
             # Each value is a file of its own; bounded, as values may be the client's.
             name = self._variables.compile(path, line.node)
-            return _Named(self._logs, name).write
+            return _Named(self._prefix, name).write
         try:
-            write = self._logs.accessLog(
-                path, line.buffer, line.flush, line.gzip
-            ).write
+            file = self._logs.accessLog(path, line.buffer, line.flush, line.gzip)
         except ValueError as e:
             raise line.node.error(str(e)) from None
-        return lambda request, data: write(data)
+        # A later line may change how the file is written.
+        return lambda request, data: file.write(data)
 
 
 class _Named:
@@ -246,18 +248,20 @@ class _Named:
     Log files whose names have variables: opened, written, closed.
     """
 
-    def __init__(self, logs: Logs, name: Value) -> None:
-        self._logs = logs
+    def __init__(self, prefix: str, name: Value) -> None:
+        self._prefix = prefix
         self._name = name
 
     def write(self, request: Any, data: bytes) -> None:
         path = self._name(request)
         if b"\0" in path or b"../" in path:
             return
+        full = os.path.join(self._prefix, path.decode("utf-8", "surrogateescape"))
         try:
-            self._logs.writeOnce(path.decode("utf-8", "surrogateescape"), data)
+            with open(full, "ab", buffering=0) as file:
+                file.write(data)
         except OSError as e:
-            request.logError("crit", f"open() {path!r} failed", e.errno or 0)
+            request.logError("crit", f'open() "{full}" failed', e.errno or 0)
 
 
 __all__ = ["AccessLogOptions", "AccessLogs", "ConfigError"]

@@ -7,10 +7,10 @@ nginx: C{ngx_http_request_body.c}
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from ..upstream.spool import openTempFile
 from ..wire.body import Chunked, InvalidBody, Length
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class RequestBody:
 
     @ivar complete: has all of it been received?
     @ivar size: bytes received so far, without framing.
+    @ivar wireSize: bytes received so far, with framing.
     @ivar parts: what is held in memory.
     @ivar file: what is held in a file: all of it, or C{None}.
     @ivar path: of that file.
@@ -60,6 +61,7 @@ class RequestBody:
         "_memory",
         "_paused",
         "_receiver",
+        "_streaming",
         "_tempPath",
         "_timeout",
         "_toFile",
@@ -69,6 +71,7 @@ class RequestBody:
         "file",
         "parts",
         "path",
+        "wireSize",
         "size",
     )
 
@@ -80,12 +83,15 @@ class RequestBody:
         @param expect: the client waits for 100 Continue.
         """
         self._connection = connection
-        self._decoder: Any = Chunked(fromClient=True) if length is None else Length(length)
+        self._decoder: Any = (
+            Chunked(fromClient=True) if length is None else Length(length)
+        )
         self._expect = expect
         self._done: Callable[[], None] | None = None
         self._receiver: BodyReceiver | None = None
         self._discarding = False
         self._early = False
+        self._streaming = False
         self._paused = False
         self._limit = 0
         self._memory = 0
@@ -98,6 +104,7 @@ class RequestBody:
         self.complete = length == 0
         self.failed = 0
         self.size = 0
+        self.wireSize = 0
         self.parts: list[bytes] = []
         self.file: IO[bytes] | None = None
 
@@ -123,13 +130,16 @@ class RequestBody:
             self._expect = False
             self._connection.transport.write(_CONTINUE)
 
-    def begin(self) -> None:
+    def begin(self, streaming: bool = False) -> None:
         """
         Start receiving: what has come already is taken now.
+
+        @param streaming: it will be passed as it comes, and is not put into a file.
         """
         if self.begun:
             return
         self.begun = True
+        self._streaming = streaming
         connection = self._connection
         location = connection.request.location
         self._limit = location.maxBodySize
@@ -139,6 +149,7 @@ class RequestBody:
         self._toFile = location.bodyInFileOnly
         self._keepFile = location.keepsBodyFile
         self.testExpect()
+        self._chooseMemory(connection)
         connection.receiveBody(self.received)
         if not self.complete and not self.failed:
             connection.deadline.set(self._timeout)
@@ -150,6 +161,8 @@ class RequestBody:
         @return: those that follow the body.
         """
         decoder = self._decoder
+        if not self._discarding:
+            self.wireSize += len(data)
         try:
             piece = decoder.inputFilter(data)
         except InvalidBody as e:
@@ -160,7 +173,9 @@ class RequestBody:
             self.size += len(piece)
             if self._limit and self.size > self._limit and not self._discarding:
                 self._connection.request.logError(
-                    "error", "client intended to send too large chunked body"
+                    "error",
+                    "client intended to send too large chunked body:"
+                    f" {self.size - len(piece)}+{len(piece)} bytes",
                 )
                 self._fail(413)
                 return b""
@@ -169,6 +184,8 @@ class RequestBody:
             self.complete = True
             self._connection.deadline.clear()
             rest: bytes = decoder.excess
+            if not self._discarding:
+                self.wireSize -= len(rest)
             decoder.excess = b""
             self._ended()
             return rest
@@ -187,10 +204,8 @@ class RequestBody:
                 self._receiver = None
             receiver.bodyReceived(piece, last)
             return
-        if self.file is None and (self.size > self._memory or self._toFile):
-            self.file = tempfile.NamedTemporaryFile(
-                dir=self._tempPath, buffering=0, delete=False
-            )
+        if self.file is None and not self._streaming and self.size > self._memory:
+            self.file = openTempFile(self._tempPath)
             self.path = os.fsencode(self.file.name)
             for part in self.parts:
                 self._write(part)
@@ -205,6 +220,25 @@ class RequestBody:
             self._write(piece)
         else:
             self.parts.append(piece)
+
+    def _chooseMemory(self, connection: HTTPServerProtocol) -> None:
+        """
+        Decide how much is held in memory.
+
+        nginx: ngx_http_read_client_request_body().  What comes with the head may fill
+        the head's buffer, and a body that is a quarter larger than its own buffer gets
+        a larger one.
+        """
+        length = connection.request.head.contentLength
+        if self._toFile:
+            self._memory = -1
+        elif length is not None:
+            room = connection.address.limits.headerBufferSize
+            early = min(
+                max(0, room - connection.request.head.consumed), connection.ahead
+            )
+            if length - early < self._memory + (self._memory >> 2):
+                self._memory = length
 
     def _write(self, piece: bytes) -> None:
         assert self.file is not None
@@ -271,6 +305,7 @@ class RequestBody:
         Nobody wants the rest.
         """
         self._discarding = True
+        self._expect = False
         self._receiver = None
         self._done = None
         self.parts = []
@@ -295,16 +330,17 @@ class RequestBody:
         """
         The client has sent nothing for too long.
         """
-        self._connection.request.logError("info", "client timed out", 110)
         self._fail(408)
 
     def ended(self) -> None:
         """
         The client has closed its connection, or its half of it, within the body.
         """
-        self._connection.request.logError(
-            "info", "client prematurely closed connection"
-        )
+        request = self._connection.request
+        request.logError("info", "client prematurely closed connection")
+        # There is nobody to tell.
+        if not request.status:
+            request.status = 400
         self._fail(400)
 
     def close(self) -> None:

@@ -31,8 +31,8 @@ from ..wire.http1 import HeadLimits
 from ..wire.proxy_protocol import readProxyHeader
 from . import proxy_protocol
 from .access_log import AccessLogs
-from .listen import ListenLine, ServerOptions, defaultPort
 from .browsers import compileDisabled
+from .listen import ListenLine, ServerOptions, defaultPort
 from .location import Location, Locations
 from .options import ConnectionOptions, LocationOptions
 from .phases.access import compileAccess, compileLimitExcept, isInternal
@@ -44,7 +44,7 @@ from .phases.rewrite import compileRewrite
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
 from .regex import compileMatcher
-from .routing import Address, Server, ServedBy
+from .routing import Address, ServedBy, Server
 from .variables import addVariables
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class HTTPBuild:
         self._dial = dial
         self._makeResolver = makeResolver
         self._problems: list[Problem] = []
+        self._accessLogs: AccessLogs | None = None
         self._made: dict[Block, Location] = {}
         self._dialects = plugins.find(IDialect)
         self.groups = UpstreamGroups(surroundings, self.compile)
@@ -121,7 +122,9 @@ class HTTPBuild:
         """
         return self.variables.compile(text, node)
 
-    def compileMatcher(self, text: str, node: Node, ignoreCase: bool = False) -> Matcher:
+    def compileMatcher(
+        self, text: str, node: Node, ignoreCase: bool = False
+    ) -> Matcher:
         """
         Compile a regular expression; its named groups become variables.
         """
@@ -189,7 +192,9 @@ class HTTPBuild:
         with self._collecting():
             defineMaps(self.block, self)
         with self._collecting():
-            self._accessLogs = AccessLogs(self.block, self._logs, variables)
+            self._accessLogs = AccessLogs(
+                self.block, self._logs, variables, self.prefix
+            )
         blocks = self.block.inner
         for block in blocks:
             if block.where is Where.UPSTREAM:
@@ -384,19 +389,26 @@ class HTTPBuild:
             location.editHead = compileHeaders(block, self)
         with self._collecting():
             location.trailers = compileTrailers(block, self)
-        with self._collecting():
-            location.accessLogs = self._accessLogs.compile(block)
+        if self._accessLogs is not None:
+            with self._collecting():
+                location.accessLogs = self._accessLogs.compile(block)
         with self._collecting():
             location.limitExcept = compileLimitExcept(block, self)
         location.internal = isInternal(block)
         self._bindLimits(location, options, block)
         with self._collecting():
-            location.documentRoot = compilePaths(block, self).root  # type: ignore[attr-defined]
+            paths = compilePaths(block, self)
+            location.documentRoot, location.filename = paths.root, paths.path
         with self._collecting():
             self._bindResolver(location, options, block)
         phases: list[Callable[[Any], bool] | None] = []
         if block.where is not Where.SERVER:
-            for phase in (compileRealip, compileRewrite, compileAccess, compileTryFiles):
+            for phase in (
+                compileRealip,
+                compileRewrite,
+                compileAccess,
+                compileTryFiles,
+            ):
                 with self._collecting():
                     phases.append(phase(block, self))
         else:
@@ -462,7 +474,11 @@ class HTTPBuild:
             location.content = self._passing(block, name).handle
             text = block.of(PassOptions, name).target
             named = location.name
-            if text is not None and named.endswith("/") and block.where == Where.LOCATION:
+            if (
+                text is not None
+                and named.endswith("/")
+                and block.where == Where.LOCATION
+            ):
                 modifier, _ = _modifier(block.node)
                 location.autoRedirect = modifier not in ("~", "~*")
             return

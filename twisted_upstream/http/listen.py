@@ -41,6 +41,10 @@ _UNSUPPORTED = {
 }
 
 
+#: Parameters that nginx calls by name when their value is wrong.
+_NAMED = frozenset(("backlog", "fastopen", "rcvbuf", "sndbuf"))
+
+
 def defaultPort() -> int:
     """
     Where servers without C{listen} are found.
@@ -104,7 +108,8 @@ def parseListen(node: Node) -> ListenLine:
             else:
                 raise ValueError
         except ValueError:
-            raise node.error(f'invalid parameter "{word}"', word=index) from None
+            what = name if given and name in _NAMED else "parameter"
+            raise node.error(f'invalid {what} "{word}"', word=index) from None
     return ListenLine(
         node=node,
         sockaddrs=sockaddrs,

@@ -14,11 +14,11 @@ from ..wire.uri import escapeUri
 
 if TYPE_CHECKING:
     from ..config.build import Block
-    from .regex import Matcher
     from ..logs import ErrorLog
     from ..wire.head import ResponseHead
     from .options import LocationOptions
     from .phases.headers import Trailers
+    from .regex import Matcher
     from .request import Request
 
 _RATES = {b"k": 1024, b"m": 1024 * 1024}
@@ -49,6 +49,8 @@ class Location:
     content: Callable[[Request], None]
     errorPages: Callable[[Any, int], None]
     errorLog: ErrorLog
+    documentRoot: Callable[[Any], bytes]
+    filename: Callable[[Any], bytes]
     phases: Sequence[Callable[[Any], bool]] = ()
     limitExcept: Callable[[bytes], Any] | None = None
     editHead: Callable[[Any, ResponseHead], None] | None = None

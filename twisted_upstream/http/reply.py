@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from .pace import Pace
     from .server import HTTPServerProtocol
 
-_NOT_MODIFIED = 304
-
 
 class Reply:
     """
@@ -74,6 +72,9 @@ class Reply:
         if self.version < 10 or head.bare:
             # HTTP/0.9 has no heads, and a server that answered so sent none.
             self.keepalive = False
+            if head.bare:
+                # nginx logs such a response so.
+                self.status = 9
             self._sendFirst(b"", body, complete)
             return
         data = self._serialize(head)
@@ -125,24 +126,28 @@ class Reply:
             parts += (b"\r\nServer: ", server)
         if date:
             parts += (b"\r\nDate: ", date)
-        if head.contentType is not None:
-            parts += (b"\r\nContent-Type: ", head.contentType)
         length = head.contentLength
         bodiless = status in _BODILESS
+        if status == 204 and not head.text:
+            # A server's is passed as it is.
+            length = head.contentType = None
+        if head.contentType is not None:
+            parts += (b"\r\nContent-Type: ", head.contentType)
         if self.method == b"HEAD" or bodiless or head.noBody:
             self.headOnly = True
-        if length is not None and status != 204:
-            if status != _NOT_MODIFIED:
-                parts.append(b"\r\nContent-Length: %d" % length)
+        if length is not None:
+            parts.append(b"\r\nContent-Length: %d" % length)
         if head.lastModified is not None:
             parts += (b"\r\nLast-Modified: ", head.lastModified)
-        if head.location is not None:
-            parts += (b"\r\nLocation: ", self.absolute(head.location))
+        place = head.location
+        if place is not None and place.startswith(b"/") and location.absoluteRedirect:
+            parts += (b"\r\nLocation: ", location.origin(self), place)
+            place = None
         if (
             not bodiless
             and (length is None or self._hasTrailers())
-            and not head.upgrade
-            and not (self.method == b"HEAD" and length is not None)
+            and status != 101
+            and self.method != b"HEAD"
         ):
             if self.version >= 11 and location.chunkedTransferEncoding:
                 if length is not None:
@@ -151,7 +156,7 @@ class Reply:
                 parts.append(b"\r\nTransfer-Encoding: chunked")
             elif length is None:
                 self.keepalive = False
-        if head.upgrade:
+        if status == 101:
             parts.append(b"\r\nConnection: upgrade")
         elif self.keepalive:
             parts.append(b"\r\nConnection: keep-alive")
@@ -159,21 +164,14 @@ class Reply:
                 parts.append(location.keepaliveHeader)
         else:
             parts.append(b"\r\nConnection: close")
+        if place is not None:
+            parts += (b"\r\nLocation: ", place)
         parts += (head.fields, b"\r\n\r\n")
         return b"".join(parts)
 
     def _hasTrailers(self) -> bool:
         trailers = self.location.trailers
         return trailers is not None and trailers.expected(self.status)
-
-    def absolute(self, location: bytes) -> bytes:
-        """
-        Complete a Location that begins with a slash, as C{absolute_redirect} says.
-        """
-        here = self.location
-        if not location.startswith(b"/") or not here.absoluteRedirect:
-            return location
-        return here.origin(self) + location
 
     # ---- body -----------------------------------------------------------------------
 
@@ -389,4 +387,4 @@ class Reply:
         raise NotImplementedError
 
 
-_BODILESS = frozenset((100, 101, 102, 103, 204, 304))
+_BODILESS = frozenset((100, 102, 103, 204, 304))

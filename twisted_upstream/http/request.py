@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from ..interfaces import IClient, IReply
 from ..net.sockaddr import addressText, binaryAddress
+from ..wire.fields import firstValue
 from ..wire.uri import UnsafeURI, splitSafe
 from .body import RequestBody
 from .location import parseRate
@@ -51,6 +52,8 @@ class NoHead:
     path = b""
     port = b""
     quotedUri = False
+    consumed = 0
+    version = 10
     host: bytes | None = None
     contentLength: int | None = None
     chunked = False
@@ -90,8 +93,10 @@ class Request(Reply):
     @ivar upstreamFields: the fields of the last server's response.
     @ivar upstreamTrailers: its trailers.
     @ivar errorStatus: of the error being answered; 0: it is none.
+    @ivar plannedStatus: of a response of our own that is being made.
     @ivar errorPage: was an error page of the configuration taken already?
     @ivar redirectTo: the Location of a redirect of our own.
+    @ivar action: what is being done, for the error log.
     @ivar realPeer: the address of the connection, when that of the client is another.
     """
 
@@ -115,11 +120,13 @@ class Request(Reply):
     upstreamFields = b""
     upstreamTrailers = b""
     errorStatus = 0
+    plannedStatus = 0
     errorPage = False
     redirectTo: bytes | None = None
     realPeer: Sockaddr | None = None
     addUriToAlias = False
     waiting: Any = None
+    action = ""
     exchange: Any = None
     pipelined = False
     _keptFields = b""
@@ -153,6 +160,8 @@ class Request(Reply):
         self.uri = head.uri
         self.args = head.args
         self.validUnparsed = head.validUnparsed
+        if head.ignored:
+            self._logIgnored(head.ignored)
         self.version = head.version
         self.host = head.host
         self.keepalive = head.keepalive
@@ -163,6 +172,15 @@ class Request(Reply):
             self.body = RequestBody(connection, length, head.expectContinue)
 
     # ---- life -----------------------------------------------------------------------
+
+    def _logIgnored(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            shown = line.decode("utf-8", "surrogateescape")
+            self.logError(
+                "info",
+                f'client sent invalid header line: "{shown}"',
+                action="reading client request headers",
+            )
 
     def start(self) -> None:
         """
@@ -216,6 +234,7 @@ class Request(Reply):
         Go through the phases of a location.
         """
         self.location = location
+        self.action = ""
         if location.limitExcept is not None:
             other = location.limitExcept(self.method)
             if other is not None:
@@ -317,9 +336,9 @@ class Request(Reply):
         """
         The whole response at once.
         """
-        if head.contentLength is None:
+        if head.contentLength is None and not head.noBody:
             head.contentLength = len(body)
-        if self._discardsBody():
+        if self.discardsBody():
             self.sendHead(head, body, True)
 
     def sendHead(self, head: ResponseHead, body: bytes, complete: bool) -> None:
@@ -328,8 +347,9 @@ class Request(Reply):
         """
         if self._keptFields:
             head.fields = self._keptFields + head.fields
-        if self._keptType is not None and self.upstream is None:
-            head.contentType = self._keptType
+        if self._keptType is not None and not self.errorStatus:
+            if self.upstream is None or head.contentType is None:
+                head.contentType = self._keptType
         if self._errorFields:
             head.fields += self._errorFields
         if self.errorStatus and self.upstream is not None:
@@ -345,7 +365,7 @@ class Request(Reply):
         The whole response, its body from a file; the descriptor is closed in the end.
         """
         self._fd = fd
-        if not self._discardsBody():
+        if not self.discardsBody():
             return
         if not count:
             self.sendHead(head, b"", True)
@@ -355,7 +375,7 @@ class Request(Reply):
             self.sendRegion(fd, offset, count)
             self.endResponse()
 
-    def _discardsBody(self) -> bool:
+    def discardsBody(self) -> bool:
         """
         A response of our own is about to be sent: nobody will look at a body.
 
@@ -365,6 +385,8 @@ class Request(Reply):
         if body is None or body.begun or self.errorStatus:
             return True
         status = body.discardFirst()
+        if self._finished:
+            return False
         if status:
             self.keepalive = False
             self.failResponse(status)
@@ -396,8 +418,34 @@ class Request(Reply):
         The request cannot be understood.
         """
         self.keepalive = False
-        self.logError("info", reason, action="reading client request headers")
+        action = self.readingAction
+        if reason.endswith("in request line"):
+            action = "reading client request line"
+        self.logError("info", reason, action=action)
         self.failResponse(status)
+
+    @property
+    def readingAction(self) -> str:
+        """
+        What the error log says was being done while the head was read.
+        """
+        if self.head is not NoHead:
+            return "reading client request headers"
+        if self.pipelined:
+            return "reading client pipelined request line"
+        return "reading client request line"
+
+    def abandon(self, status: int, message: str, errno: int = 0) -> None:
+        """
+        The head will not be completed: there will be no response.
+        """
+        self.keepalive = False
+        line = self.requestLine.endswith(b"\n")
+        self.requestLine = self.requestLine.rstrip(b"\r\n")
+        action = "reading client request headers" if line else self.readingAction
+        self.logError("info", message, errno, action=action)
+        self.status = status
+        self._finish()
 
     def accelRedirect(self, value: bytes, head: ResponseHead) -> None:
         """
@@ -405,9 +453,10 @@ class Request(Reply):
 
         nginx: ngx_http_upstream_process_headers()
         """
-        self._keptFields = b"".join(_KEPT.findall(head.fields))
+        self._keptFields += b"".join(_KEPT.findall(head.fields))
         self._keptType = head.contentType
         self.upstream = None
+        self.action = "reading response header from upstream"
         if value.startswith(b"@"):
             self.namedLocation(value.decode("utf-8", "surrogateescape"))
             return
@@ -556,18 +605,32 @@ class Request(Reply):
         if not log.enabled(level):
             return
         line = self.requestLine.decode("utf-8", "replace")
+        action = action or self.action
         suffix = f" while {action}" if action else ""
         suffix += f", client: {self.addressText.decode('utf-8', 'replace')}"
         suffix += f", server: {self.server.name}"
         if line:
             suffix += f', request: "{line}"'
-        upstream = more.get("upstream")
+        upstream = more.get("upstream") or self._lastUpstream()
         if upstream:
             suffix += f', upstream: "{upstream}"'
         host = self.head.hostField
         if host:
             suffix += f', host: "{host.decode("utf-8", "replace")}"'
+        referrer = firstValue(self.head.fields, b"referer")
+        if referrer:
+            suffix += f', referrer: "{referrer.decode("utf-8", "replace")}"'
         log.write(level, message, errno, self.connection.number, suffix)
+
+    def _lastUpstream(self) -> str:
+        """
+        The server and URI that were asked last.
+        """
+        exchange = self.exchange
+        if exchange is None or not self.attempts or self.attempts[-1] is None:
+            return ""
+        where: bytes = exchange.scheme + self.attempts[-1].peer + exchange.uri
+        return where.decode("utf-8", "replace")
 
 
 #: Statuses that are logged, but never sent.

@@ -43,6 +43,7 @@ class HTTPServerProtocol:
     @ivar request: the request under way, or C{None}.
     @ivar requests: how many began on this connection.
     @ivar number: C{$connection}.
+    @ivar isHalfClosed: has the client ended its output?
     @ivar made: when it was accepted, in seconds.
     @ivar peer: the client's address and port (or path).
     @ivar host: the address and port that it connected to.
@@ -52,11 +53,13 @@ class HTTPServerProtocol:
     __slots__ = (
         "_ahead",
         "_body",
-        "_eof",
         "_idle",
         "_keep",
         "_looping",
+        "_lingerTimeout",
+        "_lingerUntil",
         "_paused",
+        "_pipelined",
         "address",
         "binary",
         "dataReceived",
@@ -64,6 +67,7 @@ class HTTPServerProtocol:
         "ended",
         "factory",
         "host",
+        "isHalfClosed",
         "made",
         "number",
         "peer",
@@ -84,11 +88,12 @@ class HTTPServerProtocol:
         self.request: Any = None
         self.requests = 0
         self._ahead = b""
-        self._eof = False
+        self.isHalfClosed = False
         self._idle = True
         self._looping = False
         self.host: Any = None
         self._paused = False
+        self._pipelined = False
         self._keep = True
         self._body: Callable[[bytes], bytes] | None = None
         self.proxied: Any = None
@@ -158,24 +163,33 @@ class HTTPServerProtocol:
                 try:
                     head = parseRequest(data, self.address.limits)
                 except BadRequest as e:
-                    self._begin(Request(self, e.head, e.requestLine))
-                    self.request.refuse(e.status, e.reason)
+                    request = Request(self, e.head, e.requestLine)
+                    request.pipelined = self._pipelined
+                    self._begin(request)
+                    request.refuse(e.status, e.reason)
                     break
                 if head is None:
+                    if data[0] in b"\r\n":
+                        # A client may send line ends for ever: they are nothing.
+                        self._ahead = data.lstrip(b"\r\n")
                     if self._idle:
                         self._idle = False
                         self.deadline.set(self.address.headerTimeout)
-                    if self._eof:
-                        self._endedWithin()
+                    if self.isHalfClosed:
+                        self._abandon(400, "client prematurely closed connection")
                     return
-                self._ahead = data[head.consumed :] if head.consumed < len(data) else b""
+                self._ahead = (
+                    data[head.consumed :] if head.consumed < len(data) else b""
+                )
                 self._idle = False
                 self.deadline.clear()
-                self._begin(Request(self, head, head.requestLine))
-                self.request.start()
+                self._pipelined = bool(self._ahead)
+                request = Request(self, head, head.requestLine)
+                self._begin(request)
+                request.start()
         finally:
             self._looping = False
-        if self.request is None and self._keep and self._eof:
+        if self.request is None and self._keep and self.isHalfClosed:
             self.close()
 
     def _begin(self, request: Request) -> None:
@@ -197,11 +211,12 @@ class HTTPServerProtocol:
             self._paused = True
             self.transport.pauseProducing()
 
-    def hasInput(self) -> bool:
+    @property
+    def ahead(self) -> int:
         """
-        Is there anything received that nobody has taken?
+        Bytes received that nobody has taken.
         """
-        return bool(self._ahead)
+        return len(self._ahead)
 
     def takeAhead(self) -> bytes:
         """
@@ -230,17 +245,29 @@ class HTTPServerProtocol:
         request = self.request
         body = request.body
         if body is not None and not body.complete:
-            if not body.failed and request.keepalive and not self._eof:
+            if (
+                not body.failed
+                and not self.isHalfClosed
+                and request.location.linger != "off"
+            ):
                 # The rest of the body is still to come: the next request is behind it.
                 body.discard()
                 body.begin()
+                if self.request is not request:
+                    return
                 if not body.complete and not body.failed:
-                    location = request.location
                     self.deadline.expired = self._lingered
-                    self.deadline.set(location.lingeringTimeout)
+                    self._lingerUntil = (
+                        self.factory.seconds() + request.location.lingeringTime
+                    )
+                    self._waitForRest(request)
                     self.dataReceived = self._restReceived
                     return
         self._requestEnded(request)
+
+    def _waitForRest(self, request: Any) -> None:
+        left = self._lingerUntil - self.factory.seconds()
+        self.deadline.set(max(0.0, min(left, request.location.lingeringTimeout)))
 
     def bodyDiscarded(self) -> None:
         """
@@ -263,7 +290,7 @@ class HTTPServerProtocol:
             self.deadline.expired = self._timedOut
             self._requestEnded(request)
         else:
-            self.deadline.set(request.location.lingeringTimeout)
+            self._waitForRest(request)
 
     def _requestEnded(self, request: Request) -> None:
         self.request = None
@@ -276,6 +303,7 @@ class HTTPServerProtocol:
             self._close(request.location, body is not None and not body.complete)
             return
         self._idle = True
+        self._pipelined = bool(self._ahead)
         self.dataReceived = self._headReceived
         if self._paused:
             self._paused = False
@@ -283,7 +311,7 @@ class HTTPServerProtocol:
         if self._ahead:
             self.deadline.set(self.address.headerTimeout)
             self._nextRequests()
-        elif self._eof:
+        elif self.isHalfClosed:
             self.close()
         else:
             self.deadline.set(request.location.keepaliveTimeout)
@@ -296,22 +324,25 @@ class HTTPServerProtocol:
         it would not get to read the response.
         """
         if location.linger == "always" or (
-            location.linger == "on" and (unread or self._ahead) and not self._eof
+            location.linger == "on"
+            and (unread or self._ahead)
+            and not self.isHalfClosed
         ):
             self._ahead = b""
             self.dataReceived = self._lingering
             self.ended = self._lingeredOut
             self.deadline.expired = self._lingered
-            self.deadline.set(location.lingeringTimeout)
+            self._lingerUntil = self.factory.seconds() + location.lingeringTime
+            self._lingerTimeout = location.lingeringTimeout
+            self.deadline.set(min(location.lingeringTimeout, location.lingeringTime))
             self.transport.loseWriteConnection()
             self.transport.resumeProducing()
         else:
             self.close()
 
     def _lingering(self, data: bytes) -> None:
-        # The time-out of the first silence counts from the last bytes; all of it is
-        # limited by lingering_time, which nginx also measures from the close.
-        self.deadline.set(5.0)
+        left = self._lingerUntil - self.factory.seconds()
+        self.deadline.set(max(0.0, min(left, self._lingerTimeout)))
 
     def _lingeredOut(self, reason: BaseException | None) -> None:
         self.close()
@@ -355,8 +386,11 @@ class HTTPServerProtocol:
         if request is not None:
             request.timedOut()
             return
-        if not self._idle:
-            self._logError("info", "client timed out", 110)
+        if self._ahead.strip(b"\r\n"):
+            self._abandon(408, "client timed out", 110)
+            return
+        if not self.requests:
+            self._logError("info", "client timed out", 110, "waiting for request")
         self.close()
 
     def readConnectionLost(self) -> None:
@@ -380,28 +414,33 @@ class HTTPServerProtocol:
         self.deadline.drop()
 
     def _inputEnded(self, reason: BaseException | None) -> None:
-        self._eof = True
+        self.isHalfClosed = True
         request = self.request
         if request is not None:
             request.clientEnded(reason)
         elif reason is not None:
             self._keep = False
         elif self._ahead:
-            self._endedWithin()
+            self._abandon(400, "client prematurely closed connection")
         else:
             self.close()
 
-    def _endedWithin(self) -> None:
+    def _abandon(self, status: int, message: str, number: int = 0) -> None:
         """
-        The end came within a request's head.
+        A request whose head will not be completed is logged like any other.
         """
-        self._logError(
-            "info", "client prematurely closed connection while reading client request"
-        )
-        self.close()
+        line = self._ahead.lstrip(b"\r\n")
+        end = line.find(b"\n") + 1
+        self._ahead = b""
+        request = Request(self, None, line[:end] if end else line)
+        request.pipelined = self._pipelined
+        self._begin(request)
+        request.abandon(status, message, number)
 
-    def _logError(self, level: str, message: str, number: int = 0) -> None:
-        self.factory.logError(self, level, message, number)
+    def _logError(
+        self, level: str, message: str, number: int = 0, action: str = ""
+    ) -> None:
+        self.factory.logError(self, level, message, number, action)
 
     @property
     def hostName(self) -> Any:
@@ -514,7 +553,12 @@ class HTTPServerFactory:
             protocol.abort()
 
     def logError(
-        self, protocol: HTTPServerProtocol, level: str, message: str, number: int
+        self,
+        protocol: HTTPServerProtocol,
+        level: str,
+        message: str,
+        number: int,
+        action: str,
     ) -> None:
         """
         Write to the error log of the default server what no request is to blame for.
@@ -522,6 +566,7 @@ class HTTPServerFactory:
         log = self.address.default.root.errorLog
         if log.enabled(level):
             suffix = (
+                f"{f' while {action}' if action else ''}"
                 f", client: {protocol.addressText.decode()}"
                 f", server: {self.address.name}"
             )

@@ -110,10 +110,7 @@ def _requestTime(request: Any) -> bytes:
 
 
 def _status(request: Any) -> bytes:
-    status = request.errorStatus or request.status
-    if request.version < 10 and status == 200:
-        return b"009"
-    return b"%03d" % status
+    return b"%03d" % (request.errorStatus or request.status or request.plannedStatus)
 
 
 def _basicUser(request: Any) -> bytes | None:
@@ -139,13 +136,15 @@ def _forwarded(request: Any) -> bytes:
 
 def _contentLength(request: Any) -> bytes | None:
     length = request.head.contentLength
+    if length is None and request.body is not None and request.body.begun:
+        length = request.body.size
     return None if length is None else b"%d" % length
 
 
 def _requestLength(request: Any) -> bytes:
-    size = len(request.requestLine) + len(request.head.fields) + 6
+    size = request.head.consumed or len(request.requestLine)
     if request.body is not None:
-        size += request.body.size
+        size += request.body.wireSize
     return b"%d" % size
 
 
@@ -178,9 +177,13 @@ def _sent(request: Any, name: str) -> bytes | None:
     return field(head.fields, name.encode("utf-8", "surrogateescape").lower())
 
 
-def _root(request: Any) -> bytes | None:
-    path: bytes | None = request.location.documentRoot(request)
-    return path
+def _realRoot(request: Any) -> bytes | None:
+    try:
+        root: bytes = request.location.documentRoot(request)
+        return os.path.realpath(root, strict=True)
+    except (OSError, ValueError) as e:
+        request.logError("crit", "realpath() failed", getattr(e, "errno", 0) or 0)
+        return None
 
 
 def _setArgs(request: Any, value: bytes) -> None:
@@ -229,11 +232,14 @@ _BUILT_IN: dict[str, Getter] = {
     "realip_remote_port": lambda r: _port(r.connection.peer),
     "connection": lambda r: b"%d" % r.connection.number,
     "connection_requests": lambda r: b"%d" % r.connection.requests,
-    "connection_time": lambda r: b"%.3f"
-    % (r.connection.factory.seconds() - r.connection.made),
+    "connection_time": lambda r: (
+        b"%.3f" % (r.connection.factory.seconds() - r.connection.made)
+    ),
     "content_length": _contentLength,
     "content_type": lambda r: field(r.head.fields, b"content-type"),
-    "document_root": _root,
+    "document_root": lambda r: r.location.documentRoot(r),
+    "realpath_root": _realRoot,
+    "request_filename": lambda r: r.location.filename(r),
     "request_port": lambda r: r.requestPort or None,
     "is_request_port": lambda r: b":" if r.requestPort else b"",
     "status": _status,

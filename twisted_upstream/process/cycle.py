@@ -231,7 +231,6 @@ class Cycle:
             surroundings=Surroundings(
                 clock=self._reactor,
                 random=Random(),
-                unavailable=self._unavailable,
                 lookUp=lookUp,
             ),
             factory=UpstreamFactory(self._deadlines, seconds, _numbers.__next__),
@@ -243,11 +242,6 @@ class Cycle:
 
     def _makeResolver(self, words: Sequence[str], node: Node, timeout: float) -> Any:
         return Resolver(words, node, self._reactor, timeout)
-
-    def _unavailable(self, peer: Peer) -> None:
-        self._logs.main.write(
-            "warn", "upstream server temporarily disabled", 0, 0, f", peer: {peer.name}"
-        )
 
     def _dial(
         self,
@@ -304,7 +298,9 @@ class Cycle:
                 try:
                     os.makedirs(path, 0o700, exist_ok=True)
                 except OSError as e:
-                    raise ListenError(f'mkdir() "{path}" failed', e.errno or 0) from None
+                    raise ListenError(
+                        f'mkdir() "{path}" failed', e.errno or 0
+                    ) from None
         sockets = [each for build in self._builds for each in build.sockets]
         wildcards = {
             (_family(each.sockaddr), each.sockaddr[1])
@@ -319,7 +315,10 @@ class Cycle:
                 factory = HTTPServerFactory(self.served, each.address)
                 self._factories.append(factory)
                 sockaddr = each.sockaddr
-                place = (_family(sockaddr), None if isinstance(sockaddr, str) else sockaddr[1])
+                place = (
+                    _family(sockaddr),
+                    None if isinstance(sockaddr, str) else sockaddr[1],
+                )
                 if place in wildcards and not _isWildcard(sockaddr):
                     covered.append((each, factory))
                     continue

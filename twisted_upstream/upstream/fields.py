@@ -25,6 +25,7 @@ HIDDEN = (
     b"x-accel-charset",
 )
 
+
 def hider(
     hide: Iterable[bytes], show: Iterable[bytes]
 ) -> Callable[[bytes, bytes], bytes]:

@@ -37,14 +37,12 @@ class Surroundings:
     """
     What groups need of the world.
 
-    @ivar unavailable: told of a peer that was just disabled by a failure.
     @ivar lookUp: addresses of a host name, in order; called while a configuration is
         built, and may block.
     """
 
     clock: IReactorTime
     random: Random
-    unavailable: Callable[[Peer], None]
     lookUp: Callable[[str], Sequence[str]]
 
 
@@ -329,7 +327,6 @@ class UpstreamGroups:
                 seconds=around.clock.seconds,
                 random=around.random,
                 next=next,
-                unavailable=around.unavailable,
             )
 
         return make(primary, make(backup, None) if backup else None)

@@ -125,7 +125,7 @@ class Passing:
         self.shown = self._showDate or self._showServer
         acted = {b"x-accel-redirect", b"x-accel-buffering", b"x-accel-limit-rate"}
         acted -= options.ignoreHeaders
-        self.acted = frozenset(acted | ({b"date", b"server"} & shown))
+        self.acted = frozenset(acted)
 
     def handle(self, client: Any) -> None:
         """
@@ -138,10 +138,14 @@ class Passing:
         elif self.requestBuffering or not exchange.mayStream:
             body.read(partial(self._start, client, exchange))
         else:
-            body.begin()
-            self._start(client, exchange)
+            body.begin(streaming=True)
+            if not body.failed:
+                self._start(client, exchange)
 
     def _start(self, client: Any, exchange: IExchange) -> None:
+        if client.connection.isHalfClosed and not self.ignoreClientAbort:
+            client.failResponse(499)
+            return
         group = self._group
         if group is not None:
             UpstreamRequest(self, client, exchange, group).start()
@@ -173,9 +177,9 @@ class Passing:
         Let Date and Server be the server's, absent if it sent none, where
         C{*_pass_header} says so.
         """
-        if self._showDate and head.date is None:
+        if self._showDate:
             head.date = b""
-        if self._showServer and head.server is None:
+        if self._showServer:
             head.server = b""
 
     def openTempFile(self) -> IO[bytes]:

@@ -31,7 +31,7 @@ from .spool import Spool
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from ..interfaces import IExchange, IInputFilter, IPeerGetter
+    from ..interfaces import IExchange, IInputFilter
     from ..wire.head import ResponseHead
     from .connection import UpstreamProtocol
     from .group import UpstreamGroup
@@ -52,6 +52,7 @@ class UpstreamRequest:
     """
 
     __slots__ = (
+        "_action",
         "_attempt",
         "_begun",
         "_buffered",
@@ -83,8 +84,9 @@ class UpstreamRequest:
         self, passing: Passing, client: Any, exchange: IExchange, group: UpstreamGroup
     ) -> None:
         """
-        @param client: the client's side: L{IClient<twisted_upstream.interfaces.IClient>}
-            and L{IReply<twisted_upstream.interfaces.IReply>}.
+        @param client: the client's side:
+            L{IClient<twisted_upstream.interfaces.IClient>} and
+            L{IReply<twisted_upstream.interfaces.IReply>}.
         """
         self._passing = passing
         self._client = client
@@ -96,6 +98,7 @@ class UpstreamRequest:
         self._spool: Spool | None = None
         self._giveUp: Callable[[], None] | None = None
         self._data = b""
+        self._action = READING
         self._paused = False
         self._streaming = False
         self._rate = 0
@@ -171,7 +174,10 @@ class UpstreamRequest:
                 self._send(connection)
                 return
         self._reused = False
-        self._giveUp = passing.dial(peer, self, self._client)
+        giveUp = passing.dial(peer, self, self._client)
+        # The outcome may be known already, and the next attempt under way.
+        if self._attempt is attempt and self._peer is peer and self._connection is None:
+            self._giveUp = giveUp
 
     def connectionReady(self, connection: UpstreamProtocol) -> None:
         """
@@ -213,6 +219,9 @@ class UpstreamRequest:
         self._mark = self._progress = transport.bytesSent
         self._readMark = transport.bytesReceived
         self.sent = True
+        if self._passing.limitRate is not None:
+            # Nothing is read in advance that is not to be had yet.
+            transport.setReadSize(self._passing.bufferSize)
         body = self._client.body
         if body is None or not self._exchange.takesBody:
             transport.write(self._out)
@@ -259,6 +268,8 @@ class UpstreamRequest:
             transport.drained = self._requestSent
             if transport.pending > self._passing.bufferSize:
                 self._client.body.pause()
+        elif self._head is None:
+            connection.deadline.set(self._passing.readTimeout)
 
     def _requestSent(self) -> None:
         connection = self._connection
@@ -307,6 +318,8 @@ class UpstreamRequest:
                 break
             # Interim responses may be dropped by a proxy (RFC 9110, 15.2); nginx takes
             # those other than 103 for final ones.
+            if not self._attempt.status:
+                self._attempt.status = head.status
             self._client.sendInterim(head)
             data = data[head.consumed :]
         self._headAccepted(head, data)
@@ -316,7 +329,9 @@ class UpstreamRequest:
         client = self._client
         passing = self._passing
         attempt.headerTime = passing.seconds() - attempt.begun
-        status = attempt.status = head.status
+        status = head.status
+        if not attempt.status:
+            attempt.status = status
         self._data = b""
         if status >= 300:
             if status in retry.CONDITION_OF_STATUS and self._tryAnother(status):
@@ -384,13 +399,16 @@ class UpstreamRequest:
         assert connection is not None
         client = self._client
         received = self._filter = self._exchange.inputFilterInit(head)
+        if not self._buffered:
+            self._action = READING_HEAD
         data = data[head.consumed :]
         self._attempt.responseLength = len(data)
         if data and received.remaining != 0:
             try:
                 body = received.inputFilter(data)
             except InvalidBody as e:
-                client.sendHead(head, b"", False)
+                # As in nginx, not even the head was sent by then.
+                client.status = head.status
                 self._broken(str(e))
                 return
         else:
@@ -407,6 +425,7 @@ class UpstreamRequest:
         client.sendHead(head, body, False)
         if self._connection is None:
             return
+        self._action = READING
         connection.dataReceived = self._bodyReceived
         connection.ended = self._bodyEnded
         connection.deadline.expired = self._bodyTimedOut
@@ -545,7 +564,8 @@ class UpstreamRequest:
 
     def _spoolDrained(self) -> None:
         spool = self._spool
-        assert spool is not None
+        if spool is None:
+            return
         client = self._client
         if spool.sendNext():
             client.whenDrained(self._spoolDrained)
@@ -586,7 +606,7 @@ class UpstreamRequest:
         """
         The response cannot be completed, and its head is on its way already.
         """
-        self._log("error", message, READING, number)
+        self._log("error", message, self._action, number)
         self._release(False)
         self._exchange.finalizeRequest(502)
         self._closeSpool()
@@ -696,8 +716,11 @@ class UpstreamRequest:
                 "info",
                 "client prematurely closed connection, so upstream connection is"
                 " closed too",
-                CONNECTING if self._connection is None else READING_HEAD
-                if self._head is None else READING,
+                CONNECTING
+                if self._connection is None
+                else READING_HEAD
+                if self._head is None
+                else READING,
             )
         self.abort(499)
 
@@ -729,7 +752,7 @@ class UpstreamRequest:
         This attempt has failed before the response began: is there another one?
         """
         self._log(level, _text(reason), action, getattr(reason, "errno", 0) or 0)
-        self._next(failure)
+        self._next(failure, action)
 
     def _tryAnother(self, status: int) -> bool:
         passing = self._passing
@@ -747,14 +770,17 @@ class UpstreamRequest:
             self._next(failure)
         return bool(failure)
 
-    def _next(self, failure: int) -> None:
+    def _next(self, failure: int, action: str = READING_HEAD) -> None:
         passing = self._passing
         attempt = self._attempt
         getter = self._getter
         self._closeConnection()
         peer, self._peer = self._peer, None
         if peer is not None:
-            getter.freePeer(peer, retry.outcomeOf(failure))
+            outcome = retry.outcomeOf(failure)
+            getter.freePeer(peer, outcome)
+            if outcome == Outcome.FAILED and peer.isDisabled:
+                self._log("warn", "upstream server temporarily disabled", action)
         if self._reused and failure == retry.ERROR:
             getter.forgiveTry()
         status = attempt.status = retry.statusOf(failure)
@@ -796,7 +822,8 @@ class UpstreamRequest:
         exchange = self._exchange
         if received.excess:
             exchange.reusable = False
-            self._log("warn", exchange.excessMessage, READING)
+            if self._client.method != b"HEAD":
+                self._log("warn", exchange.excessMessage, self._action)
         self._release(exchange.reusable)
         exchange.finalizeRequest(0)
 
@@ -877,6 +904,6 @@ def _text(reason: BaseException) -> str:
     if message is not None:
         return message
     syscall = getattr(reason, "syscall", None)
-    if syscall is not None and getattr(reason, "errno", 0):
+    if syscall is not None and getattr(reason, "errno", None):
         return f"{syscall}() failed"
     return str(reason)

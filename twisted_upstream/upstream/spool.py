@@ -7,11 +7,32 @@ nginx: C{ngx_event_pipe_write_chain_to_temp_file()}
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
+from io import FileIO
+from itertools import count
 from typing import IO
 
 #: How much is handed to the client's transport at a time.
 _PORTION = 1024 * 1024
+
+
+_numbers = count(1)
+
+
+def openTempFile(directory: str | None) -> FileIO:
+    """
+    A new file in C{directory}, named by a number of ten digits as nginx's are.
+
+    @raise OSError: it cannot be made.
+    """
+    while True:
+        path = os.path.join(directory or tempfile.gettempdir(), f"{next(_numbers):010}")
+        try:
+            return open(path, "x+b", buffering=0)
+        except FileExistsError:
+            # Another process's, or left by one that was killed.
+            continue
 
 
 class Spool:

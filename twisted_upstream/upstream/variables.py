@@ -22,7 +22,16 @@ def _status(attempt: Attempt) -> bytes:
     return b"%d" % attempt.status if attempt.status else b"-"
 
 
+def _nothing(request: Any) -> None:
+    """
+    What only a cache could tell.
+    """
+
+
 _BUILT_IN: dict[str, Getter] = {
+    "upstream_cache_status": _nothing,
+    "upstream_cache_last_modified": _nothing,
+    "upstream_cache_etag": _nothing,
     "upstream_addr": _each(lambda a: a.peer),
     "upstream_status": _each(_status),
     "upstream_connect_time": _each(lambda a: milliseconds(a.connectTime)),

@@ -152,11 +152,11 @@ _MISSING = (5, 4, 9, 8, 7, 7, 6, 4, 3, 2, 1, 4, 3, 1, 0)
 
 # Whole lines that begin a chunk, at the start and after another chunk.  Longer numbers,
 # parts of lines and everything wrong are for the states.
-_SIZE_LINE = rb"0*([0-9A-Fa-f]{1,14})(?:[;\t ][^\r\n]*+)?+\r\n"
+_SIZE_LINE = rb"0*([0-9A-Fa-f]{1,14})(?:[;\t ][^\r\n]*+)?\r\n"
 _matchFirst = re.compile(_SIZE_LINE).match
 _matchNext = re.compile(rb"\r\n" + _SIZE_LINE).match
 
-_matchHex = re.compile(rb"[0-9A-Fa-f]++").match
+_matchHex = re.compile(rb"[0-9A-Fa-f]+").match
 _skipText = re.compile(rb"[^\r\n]*+").match
 
 _CR = 0x0D

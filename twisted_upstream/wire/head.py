@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
 #: The values of a protocol without fields.
 _NONE: Mapping[bytes, bytes] = {}
 

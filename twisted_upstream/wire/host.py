@@ -10,7 +10,7 @@ import re
 
 # "%" may begin an encoded character; what follows it is not looked at.
 _match = re.compile(
-    rb"([a-z0-9_~!$&'()*+,;=%.-]++|\[[a-z0-9_~!$&'()*+,;=:.-]*+\])(?::([0-9]*+))?+"
+    rb"([a-z0-9_~!$&'()*+,;=%.-]+|\[[a-z0-9_~!$&'()*+,;=:.-]*+\])(?::([0-9]*+))?"
 ).fullmatch
 
 

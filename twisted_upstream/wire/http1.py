@@ -103,11 +103,10 @@ def parseRequest(data: bytes, limits: HeadLimits, start: int = 0) -> RequestHead
                 # Not the one in lower case.
                 upgrade = firstValue(fields, name)
         else:
+            if not name:
+                return _readOdd(data, limits, start)
             if seen is None:
-                # What may stand once, and so may nothing.
-                seen = {b"", name}
-                if not name:
-                    return _readOdd(data, limits, start)
+                seen = {name}
             elif name in seen:
                 return _readOdd(data, limits, start)
             else:

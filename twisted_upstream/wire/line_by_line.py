@@ -82,7 +82,8 @@ def readHead(data: bytes, limits: HeadLimits, start: int) -> RequestHead | None:
         if stop is not None:
             last = data.rfind(b"\n", 0, stop) + 1
             _remember(head, limits, data[end:last])
-            text = data[last:stop].decode(*_TEXT)
+            # No longer than nginx shows it: what was being done must fit behind it.
+            text = data[last : min(stop, last + 1748)].decode(*_TEXT)
             raise _refusal(
                 head,
                 HEADER_TOO_LARGE,

@@ -16,11 +16,11 @@ from .fields import firstValue
 # spaces around them; they are matched up to their CR, because that is fast, and LF and
 # NUL in them are looked for apart.
 _HEAD = (
-    rb"(([A-Z_-]++) ("
-    rb"((?=/)(?:/[^\x00-\x20\x7f%%#?/.][^\x00-\x20\x7f%%#?/]*+)*+/?+)"
-    rb"(?:\?([^\x00-\x20\x7f#]*+))?+(?= )"
+    rb"(([A-Z_-][A-Z_-]*+) ("
+    rb"((?=/)(?:/[^\x00-\x20\x7f%%#?/.][^\x00-\x20\x7f%%#?/]*+)*+/?)"
+    rb"(?:\?([^\x00-\x20\x7f#]*+))?(?= )"
     rb"|/[^\x00-\x20\x7f]*+) HTTP/1\.([01]))"
-    rb"((?:\r\n%b++: (?! )[^\r]++(?<! ))*+)\r\n\r\n"
+    rb"((?:\r\n%b%b*+: [^\r ][^\r]*+(?<! ))*+)\r\n\r\n"
 )
 
 
@@ -200,7 +200,7 @@ class HeadLimits:
         name = rb"[" + characters + rb"]"
         if not ignoreInvalidHeaders:
             name = rb"[^\x00-\x20\x7f:]"
-        self.match = re.compile(_HEAD % name).match
+        self.match = re.compile(_HEAD % (name, name)).match
         #: Hosts that were validated: value of Host in lower case to name and port.
         self.hosts: dict[bytes, tuple[bytes, bytes]] = {}
 

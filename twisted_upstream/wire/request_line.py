@@ -11,7 +11,7 @@ import re
 _matchMethod = re.compile(rb"[A-Z_-]*+").match
 _matchSpaces = re.compile(rb" *+").match
 _matchScheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*+").match
-_matchName = re.compile(rb"\[[A-Za-z0-9:._~!$&'()*+,;=-]*+\]?+|[A-Za-z0-9.-]*+").match
+_matchName = re.compile(rb"\[[A-Za-z0-9:._~!$&'()*+,;=-]*+\]?|[A-Za-z0-9.-]*+").match
 _matchPort = re.compile(rb":[0-9]*+").match
 _matchTarget = re.compile(rb"[^\x00-\x20\x7f]*+").match
 _matchDigits = re.compile(rb"[0-9]*+").match

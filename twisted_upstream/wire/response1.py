@@ -88,10 +88,11 @@ class HTTP1Response:
 # that is fast; LF and NUL in them are looked for apart.
 _match = re.compile(
     rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [^\r\n]*+)?)"
-    rb"((?:\r\n[^\x00-\x20\x7f:/]++: (?! )[^\r]++(?<! ))*+)\r\n\r\n"
+    rb"((?:\r\n[^\x00-\x20\x7f:/][^\x00-\x20\x7f:/]*+: [^\r ][^\r]*+(?<! ))*+)"
+    rb"\r\n\r\n"
 ).match
 
-_findFields = re.compile(rb"\n([^:]++): ([^\r]++)").findall
+_findFields = re.compile(rb"\n([^:]*+): ([^\r]*+)").findall
 
 # Which may stand there once: others are passed as often as they come.
 _SINGLE = frozenset(
@@ -176,7 +177,7 @@ _STATUS_LINE = re.compile(
 # What may become a status line.
 _mayBecome = re.compile(
     rb"(?:H(?:T(?:T(?:P(?:/(?:[1-9][0-9]{0,2}(?:\.(?:0*[0-9]{0,3}(?:(?<=[0-9]) +"
-    rb"(?:[0-9](?:[0-9](?:[0-9](?:[ .][^\r\n]*+)?+\r?)?)?)?)?)?)?)?)?)?)?)?)?"
+    rb"(?:[0-9](?:[0-9](?:[0-9](?:[ .][^\r\n]*+)?\r?)?)?)?)?)?)?)?)?)?)?)?)?"
 ).fullmatch
 
 

@@ -192,7 +192,10 @@ def _return(node: Node, build: Any, typeOf: Callable[[bytes], bytes | None]) -> 
         return fail
 
     def send(request: Any, quote: bool) -> int:
-        sendText(request, status, value(request), typeOf(request.uri))
+        # The text may speak of the status, and of the body that came.
+        request.plannedStatus = status
+        if request.discardsBody():
+            sendText(request, status, value(request), typeOf(request.uri))
         return TAKEN
 
     return send
@@ -210,11 +213,13 @@ def sendText(request: Request, status: int, body: bytes, kind: bytes | None) -> 
     head = ownHead(request, status)
     head.contentType = kind
     head.contentLength = len(body)
+    planned = head.status
     failed = conditional(request, head)
     if failed:
         request.failResponse(failed)
         return
-    if head.status in (204, 304):
+    if head.status == 204 or head.status != planned:
+        # Nothing to send, or 304: the client has it already.
         head.contentType = None
         head.contentLength = None
         head.noBody = True

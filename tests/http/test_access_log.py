@@ -1,0 +1,128 @@
+"""
+Tests for L{twisted_upstream.http.access_log}.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tests.support.conversation import ConversationCase, configuration, get
+from tests.support.fakerequest import messages
+from tests.support.memory import MemoryHTTP
+from twisted_upstream.config.nodes import ConfigError
+
+ECHO = "location / { return 200 hello; }"
+
+
+class AccessLogTests(ConversationCase):
+    """
+    C{access_log} and C{log_format}.
+    """
+
+    def lines(self, http: str, *requests: bytes, server: str = ECHO) -> list[str]:
+        """
+        The log of some requests.
+        """
+        talk = self.talk(configuration(server, access=http))
+        client = talk.client()
+        for request in requests:
+            client.sends(request)
+        return talk.accessLog()
+
+    def test_combined(self) -> None:
+        """
+        The default format.
+        """
+        [line] = self.lines(
+            "access_log logs/access.log;",
+            get("/x", "Referer: r", 'User-Agent: a"b'),
+        )
+        self.assertRegex(
+            line,
+            r"^192\.0\.2\.1 - - \[[^]]+\] \"GET /x HTTP/1\.1\" 200 5 \"r\" \"a\\x22b\"$",
+        )
+
+    def test_default(self) -> None:
+        """
+        Without the directive there is a log, too.
+        """
+        self.assertEqual(len(self.lines("", get())), 1)
+
+    def test_formats(self) -> None:
+        """
+        Parts of a format are joined; escaping is the format's.
+        """
+        request = get("/", 'X-A: "\\')
+        for escape, expected in (
+            ("", "\\x22\\x5C|-"),
+            ("escape=json", '\\"\\\\|'),
+            ("escape=none", '"\\|'),
+        ):
+            self.assertEqual(
+                self.lines(
+                    f"log_format t {escape} '$http_x_a|' '$http_none';"
+                    "access_log logs/access.log t;",
+                    request,
+                ),
+                [expected],
+            )
+
+    def test_condition(self) -> None:
+        """
+        if= leaves requests out whose value is empty or 0.
+        """
+        self.assertEqual(
+            self.lines(
+                "log_format t '$uri'; access_log logs/access.log t if=$arg_log;",
+                get("/a?log=1"),
+                get("/b?log=0"),
+                get("/c"),
+                get("/d?log=yes"),
+            ),
+            ["/a", "/d"],
+        )
+
+    def test_refused(self) -> None:
+        """
+        A request that could not be read is logged, too.
+        """
+        [line] = self.lines("access_log logs/access.log;", b"nonsense\r\n\r\n")
+        self.assertIn('"nonsense" 400 ', line)
+
+    def test_buffered(self) -> None:
+        """
+        Lines wait for the buffer to fill, or for the time that was said.
+        """
+        log = "log_format t '$uri'; access_log logs/access.log t buffer=1k flush=5s;"
+        talk = self.talk(configuration(ECHO, access=log))
+        client = talk.client()
+        client.sends(get("/a"))
+        self.assertEqual(talk.accessLog(), [])
+        talk.passes(5.1)
+        self.assertEqual(talk.accessLog(), ["/a"])
+
+    def test_variableName(self) -> None:
+        """
+        A file may be named per request.
+        """
+        log = "log_format t '$uri'; access_log logs/$arg_f.log t;"
+        talk = self.talk(configuration(ECHO, access=log))
+        os.makedirs(os.path.join(talk.prefix, "logs"), exist_ok=True)
+        client = talk.client()
+        client.sends(get("/a?f=x") + get("/b?f=y") + get("/c?f=x"))
+        for name, expected in (("x", "/a\n/c\n"), ("y", "/b\n")):
+            with open(os.path.join(talk.prefix, "logs", f"{name}.log")) as file:
+                self.assertEqual(file.read(), expected)
+
+    def test_wrong(self) -> None:
+        """
+        Unknown formats and duplicate ones are refused.
+        """
+        for http, expected in (
+            ("access_log logs/a t;", 'unknown log format "t"'),
+            ("log_format t a; log_format t b;", 'duplicate "log_format" name "t"'),
+        ):
+            error = self.assertRaises(
+                ConfigError, MemoryHTTP, configuration(ECHO, access=http), self.mktemp()
+            )
+            self.assertIn(expected, "".join(messages(error)))

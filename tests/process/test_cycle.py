@@ -1,0 +1,208 @@
+"""
+Tests for L{twisted_upstream.process.cycle}.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.net.reactors import RecordingReactor
+from tests.support.fakerequest import messages
+from twisted_upstream.config.nodes import ConfigError
+from twisted_upstream.logs import ErrorLogLine, Logs
+from twisted_upstream.net.listeners import ListenError
+from twisted_upstream.process.cycle import Configuration, Cycle, loadConfiguration
+
+
+class CycleCase(SynchronousTestCase):
+    """
+    Configurations in files, listening on unix sockets.
+    """
+
+    def setUp(self) -> None:
+        """
+        A short directory, as paths of sockets have to be.
+        """
+        self.prefix = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.prefix)
+        self.reactor = RecordingReactor()
+
+    def path(self, name: str) -> str:
+        """
+        A file of the prefix.
+        """
+        return os.path.join(self.prefix, name)
+
+    def load(self, text: str, **more: Any) -> Configuration:
+        """
+        Read a configuration.
+        """
+        with open(self.path("nginx.conf"), "w") as file:
+            file.write(text)
+        return loadConfiguration(self.path("nginx.conf"), self.prefix, **more)
+
+    def cycle(self, *sockets: str, answer: str = "x") -> Cycle:
+        """
+        A cycle that listens on these sockets of the prefix.
+        """
+        listens = " ".join(f"listen unix:{self.path(each)};" for each in sockets)
+        configuration = self.load(
+            f"events {{}} http {{ access_log off; server {{ {listens} return 200 {answer}; }} }}"
+        )
+        logs = Logs(self.reactor, self.prefix, (ErrorLogLine("error.log", "info"),))
+        cycle = Cycle(configuration, self.reactor, logs)
+        self.addCleanup(cycle.stop)
+        return cycle
+
+    def ask(self, name: str) -> bytes:
+        """
+        What a client hears on a socket; the reactor's turns are ours.
+        """
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.connect(self.path(name))
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        for _ in range(10):
+            for reader in list(self.reactor.readers):
+                if reader in self.reactor.readers:
+                    reader.doRead()
+            self.reactor.turn()
+        client.setblocking(False)
+        return client.recv(65536)
+
+
+class LoadTests(CycleCase):
+    """
+    L{loadConfiguration}.
+    """
+
+    def test_missing(self) -> None:
+        """
+        A file that is not there is told.
+        """
+        error = self.assertRaises(
+            ConfigError, loadConfiguration, self.path("none"), self.prefix
+        )
+        self.assertEqual(
+            messages(error),
+            [f'open() "{self.path("none")}" failed (2: No such file or directory)'],
+        )
+
+    def test_include(self) -> None:
+        """
+        Included files are found next to the one that includes them, by patterns, too.
+        """
+        for name in ("b.inc", "a.inc"):
+            with open(self.path(name), "w") as file:
+                file.write(f"# {name}\n")
+        configuration = self.load("include *.inc; include none*.inc; events {}")
+        names = [os.path.basename(path) for path, _ in configuration.document.files]
+        self.assertEqual(names, ["nginx.conf", "a.inc", "b.inc"])
+
+    def test_includeMissing(self) -> None:
+        """
+        One that is named must be there.
+        """
+        error = self.assertRaises(ConfigError, self.load, "include none.inc; events {}")
+        self.assertIn("failed (2: No such file or directory)", messages(error)[0])
+
+    def test_directives(self) -> None:
+        """
+        What C{-g} says counts as if it stood in the file.
+        """
+        error = self.assertRaises(
+            ConfigError, self.load, "pid a;\nevents {}", directives="pid b;"
+        )
+        self.assertIn('"pid" directive is duplicate', messages(error)[0])
+
+
+class LifeTests(CycleCase):
+    """
+    L{Cycle}.
+    """
+
+    def test_serves(self) -> None:
+        """
+        A cycle that was opened and started serves.
+        """
+        cycle = self.cycle("s")
+        cycle.open(None)
+        cycle.start()
+        self.assertIn(b"\r\n\r\nx", self.ask("s"))
+        self.assertEqual(
+            [name for name, _ in cycle.addresses], [f"unix:{self.path('s')}"]
+        )
+
+    def test_stop(self) -> None:
+        """
+        Stopping closes and removes the sockets.
+        """
+        cycle = self.cycle("s")
+        cycle.open(None)
+        cycle.start()
+        cycle.stop()
+        self.assertFalse(os.path.exists(self.path("s")))
+        self.assertEqual(self.reactor.readers, set())
+
+    def test_allOrNothing(self) -> None:
+        """
+        When one address cannot be had, none is kept.
+        """
+        cycle = self.cycle("s", "nowhere/t")
+        self.assertRaises(ListenError, cycle.open, None)
+        self.assertFalse(os.path.exists(self.path("s")))
+        self.assertEqual(list(cycle.addresses), [])
+
+    def test_handOver(self) -> None:
+        """
+        A new cycle takes over the sockets that it has in common with the old; the
+        others are closed.
+        """
+        old = self.cycle("kept", "gone", answer="old")
+        old.open(None)
+        old.start()
+        inode = os.stat(self.path("kept")).st_ino
+        new = self.cycle("kept", "fresh", answer="new")
+        new.open(old)
+        new.start()
+        self.assertEqual(os.stat(self.path("kept")).st_ino, inode)
+        self.assertFalse(os.path.exists(self.path("gone")))
+        self.assertIn(b"\r\n\r\nnew", self.ask("kept"))
+        self.assertIn(b"\r\n\r\nnew", self.ask("fresh"))
+        self.successResultOf(old.drain())
+        self.assertIn(b"\r\n\r\nnew", self.ask("kept"))
+
+    def test_failedHandOver(self) -> None:
+        """
+        When the new one cannot be opened, the old one goes on.
+        """
+        old = self.cycle("kept", answer="old")
+        old.open(None)
+        old.start()
+        new = self.cycle("kept", "nowhere/t", answer="new")
+        self.assertRaises(ListenError, new.open, old)
+        self.assertIn(b"\r\n\r\nold", self.ask("kept"))
+
+    def test_drain(self) -> None:
+        """
+        Draining an idle cycle is over at once.
+        """
+        cycle = self.cycle("s")
+        cycle.open(None)
+        cycle.start()
+        self.successResultOf(cycle.drain())
+        self.assertFalse(os.path.exists(self.path("s")))
+
+    def test_tempPaths(self) -> None:
+        """
+        Opening makes the directories of temporary files.
+        """
+        cycle = self.cycle("s")
+        cycle.open(None)
+        self.assertTrue(os.path.isdir(self.path("client_body_temp")))

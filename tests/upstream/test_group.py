@@ -1,0 +1,133 @@
+"""
+Tests for L{twisted_upstream.upstream.group}.
+"""
+
+from __future__ import annotations
+
+from tests.support.conversation import (
+    ConversationCase,
+    answer,
+    configuration,
+    get,
+    proxy,
+    upstream,
+)
+from tests.support.fakerequest import messages
+from tests.support.memory import MemoryHTTP
+from twisted_upstream.balance.peers import Peer
+from twisted_upstream.config.nodes import ConfigError
+from twisted_upstream.net.sockaddr import sockaddrName
+
+
+class DefineTests(ConversationCase):
+    """
+    C{upstream{}} blocks.
+    """
+
+    def refuses(self, text: str, expected: str) -> None:
+        """
+        C{text} is refused with a message that contains this.
+        """
+        error = self.assertRaises(ConfigError, MemoryHTTP, text, self.mktemp())
+        self.assertTrue(
+            any(expected in each for each in messages(error)), messages(error)
+        )
+
+    def test_empty(self) -> None:
+        """
+        A group needs a server, and one that is no backup.
+        """
+        self.refuses(proxy(http="upstream u { }"), "no servers are inside upstream")
+        self.refuses(
+            proxy(http=upstream("10.0.0.1 backup")), 'no servers in upstream "u"'
+        )
+
+    def test_duplicate(self) -> None:
+        """
+        A name is given once.
+        """
+        two = upstream("10.0.0.1") + upstream("10.0.0.2")
+        self.refuses(proxy(http=two), 'duplicate upstream "u"')
+
+    def test_unknownHost(self) -> None:
+        """
+        A host that is unknown is told with its line.
+        """
+        self.refuses(
+            proxy(http=upstream("nowhere.test")),
+            'host not found in upstream "nowhere.test"',
+        )
+        self.refuses(
+            configuration("location / { proxy_pass http://nowhere.test; }"),
+            'host not found in upstream "nowhere.test"',
+        )
+
+    def test_groupWithPort(self) -> None:
+        """
+        A group is meant by its name alone.
+        """
+        self.refuses(
+            configuration(
+                "location / { proxy_pass http://u:81; }", upstream("10.0.0.1")
+            ),
+            'upstream "u" may not have port 81',
+        )
+
+    def test_defaultPort(self) -> None:
+        """
+        A server without a port has the scheme's.
+        """
+        talk = self.talk(proxy(http=upstream("backend")))
+        client = talk.client()
+        client.sends(get())
+        self.assertEqual(talk.server().name, "10.0.0.1:80")
+
+    def test_unix(self) -> None:
+        """
+        A server may be a unix socket.
+        """
+        talk = self.talk(proxy(http=upstream("unix:/run/app.sock")))
+        client = talk.client()
+        client.sends(get())
+        server = talk.server()
+        self.assertEqual(server.name, "unix:/run/app.sock")
+        self.assertEqual(server.message()["Host"], "u")
+
+    def test_shared(self) -> None:
+        """
+        Two locations that name the same address share its counts.
+        """
+        talk = self.talk(
+            configuration(
+                "location /a { proxy_pass http://10.0.0.1; }"
+                "location /b { proxy_pass http://10.0.0.1:80; }"
+            )
+        )
+        self.assertEqual(len(talk.http.groups), 1)
+
+
+class ReplacePeersTests(ConversationCase):
+    """
+    Membership that changes while requests are under way.
+    """
+
+    def test_underWay(self) -> None:
+        """
+        A request keeps the server that it began with; the next has a new one.
+        """
+        talk = self.talk(proxy())
+        [group] = talk.http.groups
+        client = talk.client()
+        client.sends(get())
+        old = talk.server()
+        sockaddr = ("10.0.0.2", 80)
+        peer = Peer(sockaddrName(sockaddr), sockaddr)
+        group.replacePeers(group.peers.successor([peer]))
+        old.sends(answer(b"old"))
+        client.hears(200, b"old")
+        client.sends(get())
+        new = talk.server()
+        self.assertEqual(new.name, "10.0.0.2:80")
+        new.sends(answer(b"new"))
+        client.hears(200, b"new")
+        talk.isQuiet()
