@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .wire.head import ResponseHead
 
 
-# ---- lifetime: the process.  Twisted plugins. -----------------------------------------
+# ---- lifetime: the process.  Twisted plugins. --------------------------------
 
 
 class IBalancer(Interface):
@@ -97,7 +97,7 @@ class IDialect(Interface):
         """
 
 
-# ---- lifetime: one configuration --------------------------------------------------------
+# ---- lifetime: one configuration --------------------------------
 
 
 class IPeerInit(Interface):
@@ -146,7 +146,7 @@ class IDialWaiter(Interface):
         """
 
 
-# ---- lifetime: one connection ------------------------------------------------------------
+# ---- lifetime: one connection --------------------------------
 
 
 class IPeerConnection(Interface):
@@ -171,7 +171,7 @@ class IPeerConnection(Interface):
         """
 
 
-# ---- lifetime: one request ---------------------------------------------------------------
+# ---- lifetime: one request --------------------------------
 
 
 class IClient(Interface):
