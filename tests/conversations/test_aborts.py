@@ -120,6 +120,7 @@ class ClientAbortTests(ConversationCase):
         client.sends(get())
         client.stalls()
         talk.server().sends(answer(BIG))
+        talk.passes(0.2)
         talk.isQuiet()
         client.resets()
         client.isClosed()

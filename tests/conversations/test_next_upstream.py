@@ -691,6 +691,7 @@ class AccelTests(ConversationCase):
         client.stalls()
         server = talk.server()
         server.sends(answer(body, "X-Accel-Buffering: yes"))
+        talk.passes(0.2)
         self.assertEqual(len(server.socket.incoming), 0)
         client.takes()
         client.hears(200, body)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from zope.interface import implementer
@@ -242,12 +243,6 @@ class ProxyPass:
         self.lines = tuple(lines)
         pattern = b"|".join(re.escape(name) for name in sorted(names))
         self.strip = re.compile(rb"\r\n(?:%b):[^\r]*" % pattern, re.I).sub
-
-    def exchange(self, client: Any) -> ProxyExchange:
-        """
-        Begin one request.
-        """
-        return ProxyExchange(self, client)
 
 
 class ProxyExchange(Exchange):
@@ -491,7 +486,7 @@ class ProxyDialect(Dialect):
         """
         Bind one location.
         """
-        return ProxyPass(block, self.name, build).exchange
+        return partial(ProxyExchange, ProxyPass(block, self.name, build))
 
     def variables(self) -> dict[str, Callable[[Any], bytes | None]]:
         """

@@ -425,6 +425,7 @@ class HTTPBuild:
         self, location: Location, options: LocationOptions, block: Block
     ) -> None:
         location.disablesKeepalive = compileDisabled(options.keepaliveDisable)
+        location.disablesAlways = "safari" in options.keepaliveDisable
         location.bodyTempPath = self._tempPath(options.bodyTempPath[0])
         with self._collecting():
             if options.limitRate is not None:

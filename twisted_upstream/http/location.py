@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .regex import Matcher
     from .request import Request
 
+#: URIs whose locations are remembered; then all are forgotten.
+_MOST_REMEMBERED = 1024
+
 _RATES = {b"k": 1024, b"m": 1024 * 1024}
 
 
@@ -63,6 +66,8 @@ class Location:
     server: bytes = b""
     autoRedirect = False
     disablesKeepalive: Callable[[Any], bool] | None = None
+    #: Is there more to disable than after C{POST}?
+    disablesAlways = False
 
     def __init__(self, block: Block, name: str, options: LocationOptions) -> None:
         self.block = block
@@ -148,6 +153,8 @@ class Locations:
         self._redirects: dict[bytes, Location] = {}
         self._inner: dict[Location, Locations] = {}
         self._lengths: tuple[int, ...] = ()
+        #: Locations found before, where they depend on nothing but the URI.
+        self._memo: dict[bytes, Location | None] | None = None
 
     def addExact(self, location: Location) -> bool:
         """
@@ -194,6 +201,8 @@ class Locations:
         for name, (location, _) in self._prefixes.items():
             if location.autoRedirect and name[-1:] == b"/":
                 self._redirects[name[:-1]] = location
+        if not self.hasRegexes:
+            self._memo = {}
         for name, location in self._exact.items():
             if location.autoRedirect and name[-1:] == b"/":
                 self._redirects[name[:-1]] = location
@@ -202,8 +211,25 @@ class Locations:
         """
         The location of C{uri}; C{None}: what is around this level counts.
         """
-        location, _ = self._find(uri, request)
+        memo = self._memo
+        if memo is None:
+            return self._find(uri, request)[0]
+        if uri in memo:
+            return memo[uri]
+        location = self._find(uri, request)[0]
+        if len(memo) >= _MOST_REMEMBERED:
+            memo.clear()
+        memo[uri] = location
         return location
+
+    @property
+    def hasRegexes(self) -> bool:
+        """
+        Is there an expression on this level, or on one nested in it?
+        """
+        return bool(self._regexes) or any(
+            inner.hasRegexes for inner in self._inner.values()
+        )
 
     def _find(self, uri: bytes, request: Any) -> tuple[Location | None, bool]:
         """

@@ -32,6 +32,8 @@ class Reply:
     @ivar chunked: is it sent in chunks?
     @ivar keepalive: will the connection serve another request?
     @ivar responseHead: the response's head, once it was sent.
+    @ivar isFirst: nothing has come before this response that it would show: no error,
+        no X-Accel-Redirect.
     @ivar limitRate: bytes per second that the client may get; 0: no limit; C{None}:
         what the location says.
     @ivar trailers: what C{add_trailer} and the server add after the body.
@@ -47,6 +49,7 @@ class Reply:
     keepalive = False
     responseHead: ResponseHead | None = None
     headOnly = False
+    isFirst = True
     limitRate: int | None = None
     trailers = b""
     _pace: Pace | None = None
@@ -63,6 +66,8 @@ class Reply:
         @param body: what is there of it; with C{complete}, all of it.
         """
         location = self.location
+        if not self.isFirst:
+            self._editHead(head)
         self.status = head.status
         self.responseHead = head
         edit = location.editHead
@@ -109,10 +114,14 @@ class Reply:
             data += body
         if data:
             transport.write(data)
-        if complete:
-            self._endOutput()
-        elif transport.pending:
-            self._watchSending()
+        if transport.pending:
+            if complete:
+                self._endOutput()
+            else:
+                self._watchSending()
+        elif complete:
+            self._ended = True
+            self._finish()
 
     def _serialize(self, head: ResponseHead) -> bytes:
         status = head.status
@@ -145,7 +154,7 @@ class Reply:
             place = None
         if (
             not bodiless
-            and (length is None or self._hasTrailers())
+            and (length is None or (location.trailers and self._hasTrailers()))
             and status != 101
             and self.method != b"HEAD"
         ):
@@ -322,6 +331,9 @@ class Reply:
         return True
 
     def _finish(self) -> None:
+        raise NotImplementedError
+
+    def _editHead(self, head: ResponseHead) -> None:
         raise NotImplementedError
 
     # ---- interim and upgraded -------------------------------------------------------

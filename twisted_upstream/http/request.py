@@ -194,7 +194,10 @@ class Request(Reply):
         postRead = server.postRead
         if postRead is not None:
             postRead(self)
-        self.run()
+        if server.rewrite is None:
+            self._locate()
+        else:
+            self.run()
 
     def run(self) -> None:
         """
@@ -204,9 +207,8 @@ class Request(Reply):
         self.location = server.root
         self.validLocation = True
         rewrite = server.rewrite
-        if rewrite is not None and rewrite(self):
-            return
-        self._locate()
+        if rewrite is None or not rewrite(self):
+            self._locate()
 
     def _locate(self) -> None:
         location = self.server.locations.find(self.uri, self)
@@ -244,7 +246,11 @@ class Request(Reply):
             connection.requests >= location.keepaliveRequests
             or not location.keepaliveTimeout
             or self.begun - connection.made > location.keepaliveTime
-            or (location.disablesKeepalive and location.disablesKeepalive(self))
+            or (
+                (self.method == b"POST" or location.disablesAlways)
+                and location.disablesKeepalive is not None
+                and location.disablesKeepalive(self)
+            )
         ):
             self.keepalive = False
         body = self.body
@@ -341,9 +347,9 @@ class Request(Reply):
         if self.discardsBody():
             self.sendHead(head, body, True)
 
-    def sendHead(self, head: ResponseHead, body: bytes, complete: bool) -> None:
+    def _editHead(self, head: ResponseHead) -> None:
         """
-        Begin the response.
+        Let a response carry what earlier ones of this request have left.
         """
         if self._keptFields:
             head.fields = self._keptFields + head.fields
@@ -358,7 +364,6 @@ class Request(Reply):
             head.text = b""
             if self.redirectTo is not None and head.location is None:
                 head.location = self.redirectTo
-        super().sendHead(head, body, complete)
 
     def sendFile(self, head: ResponseHead, fd: int, offset: int, count: int) -> None:
         """
@@ -405,6 +410,7 @@ class Request(Reply):
             self.cutResponse()
             return
         self._errorFields = fields
+        self.isFirst = False
         self.location.errorPages(self, status)
 
     def hasErrorPage(self, status: int) -> bool:
@@ -455,6 +461,7 @@ class Request(Reply):
         """
         self._keptFields += b"".join(_KEPT.findall(head.fields))
         self._keptType = head.contentType
+        self.isFirst = False
         self.upstream = None
         self.action = "reading response header from upstream"
         if value.startswith(b"@"):
@@ -486,7 +493,7 @@ class Request(Reply):
             return
         self._finished = True
         upstream, self.upstream = self.upstream, None
-        if upstream is not None:
+        if upstream is not None and not upstream.isOver:
             upstream.discard()
         if self._pace is not None:
             self._pace.stop()

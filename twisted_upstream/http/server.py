@@ -185,7 +185,9 @@ class HTTPServerProtocol:
                 self.deadline.clear()
                 self._pipelined = bool(self._ahead)
                 request = Request(self, head, head.requestLine)
-                self._begin(request)
+                self.requests += 1
+                self.request = request
+                self.dataReceived = self._aheadReceived
                 request.start()
         finally:
             self._looping = False

@@ -134,7 +134,11 @@ class Passing:
         exchange = client.exchange = self._exchangeFactory(client)
         body = client.body
         if body is None:
-            self._start(client, exchange)
+            group = self._group
+            if group is not None and not client.connection.isHalfClosed:
+                UpstreamRequest(self, client, exchange, group).start()
+            else:
+                self._start(client, exchange)
         elif self.requestBuffering or not exchange.mayStream:
             body.read(partial(self._start, client, exchange))
         else:

@@ -51,6 +51,7 @@ class UpstreamRequest:
     """
     A client's request on its way.
 
+    @ivar isOver: is there nothing left to free?
     @ivar sent: was anything of the request sent in this attempt?
     """
 
@@ -80,6 +81,7 @@ class UpstreamRequest:
         "_reused",
         "_spool",
         "_streaming",
+        "isOver",
         "sent",
     )
 
@@ -107,6 +109,7 @@ class UpstreamRequest:
         self._rate = 0
         self._pace: Any = None
         self.sent = False
+        self.isOver = False
 
     # ---- attempts -------------------------------------------------------------------
 
@@ -842,6 +845,7 @@ class UpstreamRequest:
                 self._log("warn", exchange.excessMessage, self._action)
         self._release(exchange.reusable)
         exchange.finalizeRequest(0)
+        self.isOver = self._spool is None
 
     def _release(self, reusable: bool) -> None:
         """
