@@ -253,7 +253,7 @@ class LocationOptions:
         seconds,
         default=0.0,
         unit="seconds",
-        doc="How long an idle connection is spared when the server shuts down.",
+        doc="Accepted: idle connections are closed at once when the server shuts down.",
     )
     keepaliveDisable: tuple[str, ...] = directive(
         "keepalive_disable",

@@ -164,7 +164,7 @@ class Request(Reply):
             self._logIgnored(head.ignored)
         self.version = head.version
         self.host = head.host
-        self.keepalive = head.keepalive
+        self.keepalive = head.keepalive and not connection.factory.closing
         length = head.contentLength
         if head.chunked:
             self.body = RequestBody(connection, None, head.expectContinue)

@@ -378,6 +378,9 @@ class HTTPServerProtocol:
         """
         The server shuts down: close now if idle, else after the response.
         """
+        if self.request is None and self._keep:
+            # A request may be waiting that was sent before the client could know.
+            self.transport.doRead()
         if self.request is None:
             self.close()
         else:

@@ -344,7 +344,8 @@ class EventsOptions:
         Where.EVENTS,
         number,
         default=512,
-        doc="How many connections the process may have, to clients and to servers.",
+        doc="Accepted: the limit is the number of file descriptors that the process may"
+        " have (worker_rlimit_nofile).",
     )
     use: str | None = directive(
         "use",
@@ -360,7 +361,7 @@ class EventsOptions:
         Where.EVENTS,
         flag,
         default=False,
-        doc="Accept all waiting connections at a wake-up instead of one.",
+        doc="Accepted: up to 64 waiting connections are accepted at a wake-up.",
     )
     acceptMutex: bool = directive(
         "accept_mutex",
@@ -375,7 +376,8 @@ class EventsOptions:
         seconds,
         default=0.5,
         unit="seconds",
-        doc="How long accepting pauses when the system is out of descriptors.",
+        doc="Accepted: accepting pauses for half a second when the system is out of"
+        " descriptors.",
     )
     aioRequests: int = directive(
         "worker_aio_requests",

@@ -26,7 +26,7 @@ from ..config.directive import (
 )
 from ..config.syntax import Node
 from ..config.values import Template, parseSize
-from .retry import parseConditions
+from .retry import UnknownCondition, parseConditions
 
 PAGE = 4096
 
@@ -60,7 +60,10 @@ def _ignored(node: Node) -> frozenset[bytes]:
 
 
 def _conditions(node: Node) -> int:
-    return parseConditions(node.words)
+    try:
+        return parseConditions(node.words)
+    except UnknownCondition as e:
+        raise node.error(str(e), word=e.index) from None
 
 
 def _bind(node: Node) -> Template | None:
@@ -176,7 +179,8 @@ class PassOptions:
         size,
         default=0,
         unit="bytes",
-        doc="How much of a response may be on its way to the client at a time.",
+        doc="Checked as nginx does; there is no copy to limit: what the client has not"
+        " taken waits in the buffers.",
     )
     maxTempFileSize: int = directive(
         "*_max_temp_file_size",
@@ -192,7 +196,7 @@ class PassOptions:
         size,
         default=0,
         unit="bytes",
-        doc="How much is written to a temporary file at a time.",
+        doc="Checked as nginx does; what is read at a time is written at a time.",
     )
     tempPath: tuple[str, ...] = directive(
         "*_temp_path",
@@ -339,7 +343,7 @@ class PassOptions:
             ),
             (
                 "_busy_buffers_size",
-                self.busyBuffersSize > (count - 1) * each,
+                (self.busyBuffersSize or 2 * most) > (count - 1) * each,
                 '"{}_busy_buffers_size" must be less than the size of all'
                 ' "{}_buffers" minus one buffer',
             ),
@@ -362,7 +366,7 @@ class PassOptions:
                 continue
             for node in block.node.block or ():
                 prefix = node.name.split("_")[0]
-                if node.name.endswith(suffix) or node.name.endswith("_buffer_size"):
+                if node.name.endswith((suffix, "_buffer_size", "_buffers")):
                     raise node.error(message.replace("{}", prefix))
         return replace(
             self,
