@@ -9,19 +9,18 @@ C{ngx_http_write_filter()}.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..wire.body import LAST_CHUNK
+from .client import Client
 from .phases.error_page import statusText
 
 if TYPE_CHECKING:
     from ..wire.head import ResponseHead
-    from .location import Location
     from .pace import Pace
-    from .server import HTTPServerProtocol
 
 
-class Reply:
+class Reply(Client):
     """
     The client's side of L{IReply<twisted_upstream.interfaces.IReply>}.
 
@@ -39,8 +38,6 @@ class Reply:
     @ivar trailers: what C{add_trailer} and the server add after the body.
     """
 
-    connection: HTTPServerProtocol
-    location: Location
     method: bytes
     version: int
     status = 0
@@ -389,14 +386,6 @@ class Reply:
         """
         sent: int = self.connection.transport.bytesSent - self._sentBefore
         return sent
-
-    def logError(
-        self, level: str, message: str, errno: int = 0, *, action: str = "", **more: Any
-    ) -> None:
-        """
-        Part of L{Request<twisted_upstream.http.request.Request>}.
-        """
-        raise NotImplementedError
 
 
 _BODILESS = frozenset((100, 102, 103, 204, 304))

@@ -16,20 +16,16 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import implementer
 
 from ..interfaces import IClient, IReply
-from ..net.sockaddr import addressText, binaryAddress
-from ..wire.fields import firstValue
 from ..wire.uri import UnsafeURI, splitSafe
 from .body import RequestBody
+from .client import NoHead
 from .location import parseRate
 from .reply import Reply
 
 if TYPE_CHECKING:
-    from ..net.sockaddr import Sockaddr
-    from ..upstream.attempt import Attempt
     from ..upstream.request import UpstreamRequest
     from ..wire.head import ResponseHead
     from .location import Location
-    from .routing import Server
     from .server import HTTPServerProtocol
 
 #: How often a request may change its URI.  nginx: C{NGX_HTTP_MAX_URI_CHANGES}.
@@ -41,25 +37,6 @@ _KEPT = re.compile(
     rb":[^\r]*",
     re.I,
 )
-
-
-class NoHead:
-    """
-    The head of a request that could not be read.
-    """
-
-    fields = b""
-    path = b""
-    port = b""
-    quotedUri = False
-    consumed = 0
-    version = 10
-    host: bytes | None = None
-    contentLength: int | None = None
-    chunked = False
-    upgrade: bytes | None = None
-    connection: bytes | None = None
-    hostField: bytes | None = None
 
 
 @implementer(IClient, IReply)
@@ -100,9 +77,6 @@ class Request(Reply):
     @ivar realPeer: the address of the connection, when that of the client is another.
     """
 
-    head: Any
-    server: Server
-    location: Location
     uri = b""
     args = b""
     target = b""
@@ -115,7 +89,6 @@ class Request(Reply):
     uriChanges = _CHANGES + 1
     captures: Sequence[bytes | None] = ()
     body: RequestBody | None = None
-    attempts: list[Attempt | None] | None = None
     upstream: UpstreamRequest | None = None
     upstreamFields = b""
     upstreamTrailers = b""
@@ -123,19 +96,13 @@ class Request(Reply):
     plannedStatus = 0
     errorPage = False
     redirectTo: bytes | None = None
-    realPeer: Sockaddr | None = None
     addUriToAlias = False
     waiting: Any = None
-    action = ""
-    exchange: Any = None
-    pipelined = False
     _keptFields = b""
     _keptType: bytes | None = None
     _errorFields = b""
     _fd = -1
     _finished = False
-    _peer: Sockaddr | None = None
-    _binary: bytes | None = None
 
     def __init__(
         self, connection: HTTPServerProtocol, head: Any, requestLine: bytes
@@ -172,15 +139,6 @@ class Request(Reply):
             self.body = RequestBody(connection, length, head.expectContinue)
 
     # ---- life -----------------------------------------------------------------------
-
-    def _logIgnored(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
-            shown = line.decode("utf-8", "surrogateescape")
-            self.logError(
-                "info",
-                f'client sent invalid header line: "{shown}"',
-                action="reading client request headers",
-            )
 
     def start(self) -> None:
         """
@@ -430,17 +388,6 @@ class Request(Reply):
         self.logError("info", reason, action=action)
         self.failResponse(status)
 
-    @property
-    def readingAction(self) -> str:
-        """
-        What the error log says was being done while the head was read.
-        """
-        if self.head is not NoHead:
-            return "reading client request headers"
-        if self.pipelined:
-            return "reading client pipelined request line"
-        return "reading client request line"
-
     def abandon(self, status: int, message: str, errno: int = 0) -> None:
         """
         The head will not be completed: there will be no response.
@@ -549,95 +496,11 @@ class Request(Reply):
     # ---- what others ask ------------------------------------------------------------
 
     @property
-    def peer(self) -> Sockaddr:
-        """
-        The client's address and port, or path.
-        """
-        return self.connection.peer if self._peer is None else self._peer
-
-    @property
-    def address(self) -> bytes:
-        """
-        The client's address in network order.
-        """
-        return self.connection.binary if self._binary is None else self._binary
-
-    @property
-    def addressText(self) -> bytes:
-        """
-        C{$remote_addr}.
-        """
-        return addressText(self.peer).encode("utf-8", "surrogateescape")
-
-    def changeAddress(self, host: str, port: int) -> None:
-        """
-        The client's address is another than that of the connection.
-        """
-        self.realPeer = self.connection.peer
-        self._peer = (host, port, 0, 0) if ":" in host else (host, port)
-        self._binary = binaryAddress(self._peer)
-
-    @property
     def absoluteRedirect(self) -> bool:
         """
         Do redirects get a host?
         """
         return self.location.absoluteRedirect
-
-    @property
-    def requestPort(self) -> bytes:
-        """
-        The port that the client asked for, as text: C{$request_port}.
-        """
-        port: bytes = self.head.port
-        return port
-
-    def variable(self, name: str) -> bytes:
-        """
-        The value of C{$name}; empty when it has none.
-        """
-        return self.connection.factory.served.getter(name)(self) or b""
-
-    def logError(
-        self, level: str, message: str, errno: int = 0, *, action: str = "", **more: Any
-    ) -> None:
-        """
-        Write a line to the location's error log, with what is known of the request.
-
-        @param errno: of a system call, appended to the message.
-        @param action: what was being done.
-        @param more: C{upstream}: the server and URI that were asked.
-        """
-        log = self.location.errorLog
-        if not log.enabled(level):
-            return
-        line = self.requestLine.decode("utf-8", "replace")
-        action = action or self.action
-        suffix = f" while {action}" if action else ""
-        suffix += f", client: {self.addressText.decode('utf-8', 'replace')}"
-        suffix += f", server: {self.server.name}"
-        if line:
-            suffix += f', request: "{line}"'
-        upstream = more.get("upstream") or self._lastUpstream()
-        if upstream:
-            suffix += f', upstream: "{upstream}"'
-        host = self.head.hostField
-        if host:
-            suffix += f', host: "{host.decode("utf-8", "replace")}"'
-        referrer = firstValue(self.head.fields, b"referer")
-        if referrer:
-            suffix += f', referrer: "{referrer.decode("utf-8", "replace")}"'
-        log.write(level, message, errno, self.connection.number, suffix)
-
-    def _lastUpstream(self) -> str:
-        """
-        The server and URI that were asked last.
-        """
-        exchange = self.exchange
-        if exchange is None or not self.attempts or self.attempts[-1] is None:
-            return ""
-        where: bytes = exchange.scheme + self.attempts[-1].peer + exchange.uri
-        return where.decode("utf-8", "replace")
 
 
 #: Statuses that are logged, but never sent.
