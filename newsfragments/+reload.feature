@@ -1,0 +1,1 @@
+A reload loses no request: what clients have sent on idle connections is answered before these are closed.
