@@ -29,6 +29,26 @@ from .reactors import OnAsyncio, OnEPoll, OnPoll, RecordingReactor
 from .test_transport import Recorder
 
 
+def fillQueue(case: Any, listener: socket.socket) -> list[socket.socket]:
+    """
+    Let C{listener} listen, and take all the places there are in its queue.
+
+    @return: the sockets that have them; closed after the test.
+    """
+    listener.listen(0)
+    held: list[socket.socket] = []
+    while True:
+        client = socket.socket()
+        case.addCleanup(client.close)
+        client.setblocking(False)
+        client.connect_ex(listener.getsockname())
+        if client.connect_ex(listener.getsockname()) == errno.EALREADY:
+            # This one waits: it would take the place that is tested.
+            client.close()
+            return held
+        held.append(client)
+
+
 class Waiter:
     """
     Remembers what it is told.
@@ -258,9 +278,7 @@ class WaitTests(DialCase):
     def setUp(self) -> None:
         super().setUp()
         self.full = self.server()
-        self.full.listen(0)
-        self.held = socket.create_connection(self.full.getsockname())
-        self.addCleanup(self.held.close)
+        self.held = fillQueue(self, self.full)
 
     def start(self) -> Any:
         """
@@ -341,9 +359,7 @@ class LiveTests:
         self.full = socket.socket()
         self.addCleanup(self.full.close)
         self.full.bind(("127.0.0.1", 0))
-        self.full.listen(0)
-        self.held = socket.create_connection(self.full.getsockname())
-        self.addCleanup(self.held.close)
+        self.held = fillQueue(self, self.full)
         self.protocol = Recorder()
         self.waiter = Waiter()
         self.deadlines = Deadlines(self.reactor)
@@ -359,7 +375,8 @@ class LiveTests:
         self.reactor.iterate(0)
         self.assertEqual(self.waiter.told, [])
         # The kernel has to send its SYN once more, a second after the first.
-        self.full.accept()[0].close()
+        for _ in self.held:
+            self.full.accept()[0].close()
         self.spin(lambda: self.waiter.told)
         self.assertEqual(self.waiter.told, [self.protocol])
         peer, _ = self.full.accept()

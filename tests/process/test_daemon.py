@@ -216,7 +216,8 @@ class LimitsTests(SynchronousTestCase):
         applyLimits(MainOptions(affinity=frozenset({100000})), self.log)
         (line,) = self.target.lines
         self.assertIn(b"[error]", line)
-        self.assertIn(b"sched_setaffinity() failed (22: Invalid argument)", line)
+        # Not every interpreter has it: the reason varies.
+        self.assertIn(b"sched_setaffinity() failed (", line)
 
     def test_directory(self) -> None:
         """

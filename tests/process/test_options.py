@@ -78,7 +78,10 @@ class MainOptionsTests(OptionsCase):
         """
         There is at least one processor, and never more than we may run on.
         """
-        self.assertIn(availableProcessors(), range(1, len(os.sched_getaffinity(0)) + 1))
+        most = os.cpu_count() or 1
+        if hasattr(os, "sched_getaffinity"):
+            most = len(os.sched_getaffinity(0))
+        self.assertIn(availableProcessors(), range(1, most + 1))
 
     def test_environment(self) -> None:
         """

@@ -36,6 +36,8 @@ EXHAUSTED_DELAY = 0.5
 
 # Accepted sockets inherit the listener's options there: one system call less for each.
 _INHERITS = sys.platform == "linux"
+# Linux's numbers of what PyPy's socket module does not name.
+_MISSING = {"TCP_FASTOPEN": 23} if sys.platform == "linux" else {}
 _ACCEPT = "accept4() failed" if sys.platform == "linux" else "accept() failed"
 
 
@@ -352,8 +354,9 @@ class Listener:
         Set one option of the socket, if it can be set.
         """
         try:
-            self._socket.setsockopt(level, getattr(socket, option), value)
-        except (OSError, AttributeError) as error:
+            number = getattr(socket, option, None) or _MISSING[option]
+            self._socket.setsockopt(level, number, value)
+        except (OSError, KeyError) as error:
             number = error.errno if isinstance(error, OSError) else errno.ENOPROTOOPT
             self._log.critical(
                 "setsockopt({option}, {value}) {name} failed, ignored",
