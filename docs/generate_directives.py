@@ -18,7 +18,7 @@ PAGE = CHECKOUT / "docs" / "directives.md"
 # Run as a program, python looks beside this file; the checkout comes first.
 sys.path.insert(0, str(CHECKOUT))
 
-from twisted_upstream.config.directive import Directive  # noqa: E402
+from twisted_upstream.config.directive import Directive, Where  # noqa: E402
 from twisted_upstream.config.known import notSupported  # noqa: E402
 from twisted_upstream.process.cycle import makeGrammar  # noqa: E402
 from twisted_upstream.process.modules import NGINX_VERSION  # noqa: E402
@@ -56,6 +56,31 @@ _DEFAULTS = {
     ),
     "temp_path": "`{}_temp`",
     "redirect": "`default`",
+}
+#: Balancers are plugins, whose words nobody declares: syntax and text of our own.
+_BALANCERS = {
+    "hash": (
+        "hash key [consistent];",
+        "Requests with the same key (text and variables) go to the same server;"
+        " `consistent` (ketama) moves few keys when servers come or go. Without a key,"
+        " round robin. Servers after it cannot be `backup`.",
+    ),
+    "ip_hash": (
+        "ip_hash;",
+        "Requests from the same IPv4 network of 256 addresses, or the same IPv6"
+        " address, go to the same server. Servers after it cannot be `backup`.",
+    ),
+    "least_conn": (
+        "least_conn;",
+        "The server with the fewest requests under way for its weight; equals take"
+        " turns.",
+    ),
+    "random": (
+        "random [two [least_conn]];",
+        "A server by chance, as often as its weight says; `two`: the one of two with"
+        " fewer requests under way for its weight. Servers after it cannot be"
+        " `backup`.",
+    ),
 }
 _DEFAULTS_BY_NAME = {
     "access_log": "`logs/access.log combined`",
@@ -138,17 +163,20 @@ def entry(each: Directive, title: str) -> str:
     """
     The paragraph of one directive.
     """
+    written, text = syntax(each), markdown(each.doc)
+    if each.where == Where.UPSTREAM and each.name in _BALANCERS:
+        written, text = _BALANCERS[each.name]
     rows = [
-        ("Syntax", f"`{syntax(each)}`"),
+        ("Syntax", f"`{written}`"),
         ("Default", default(each) or "none"),
         ("Unit", each.unit),
         ("Context", ", ".join(each.where.names)),
         ("Origin", each.origin),
     ]
-    lines = [f"- {name}: {text}" for name, text in rows if text]
+    lines = [f"- {name}: {value}" for name, value in rows if value]
     if each.repeat:
         lines.append("- May be given several times")
-    return "\n".join([f"### {title}", "", *lines, "", markdown(each.doc), ""])
+    return "\n".join([f"### {title}", "", *lines, "", text, ""])
 
 
 def page() -> str:

@@ -42,6 +42,42 @@ class DefineTests(ConversationCase):
             proxy(http=upstream("10.0.0.1 backup")), 'no servers in upstream "u"'
         )
 
+    def test_backupAfterMethod(self) -> None:
+        """
+        Whether a server may be a backup is up to the last method before its line.
+        """
+        refused = 'balancing method does not support parameter "backup"'
+        for lines, accepted in (
+            ("server 10.0.0.1; hash k; server 10.0.0.2 backup;", False),
+            ("server 10.0.0.1; server 10.0.0.2 backup; hash k;", True),
+            ("random; least_conn; server 10.0.0.1; server 10.0.0.2 backup;", True),
+            ("ip_hash; server 10.0.0.1; server 10.0.0.2 backup; least_conn;", False),
+        ):
+            text = proxy(http=f"upstream u {{ {lines} }}")
+            if accepted:
+                self.talk(text)
+            else:
+                self.refuses(text, refused)
+
+    def test_redefinedMethod(self) -> None:
+        """
+        The last method stays; those before it must be right as well.
+        """
+        talk = self.talk(
+            proxy(http=upstream("10.0.0.1", "10.0.0.2", more="ip_hash; least_conn;"))
+        )
+        client = talk.client()
+        client.sends(get())
+        self.assertEqual(talk.server().name, "10.0.0.1:80")
+        self.refuses(
+            proxy(http=upstream("10.0.0.1", more="random three; least_conn;")),
+            'invalid parameter "three"',
+        )
+        self.refuses(
+            proxy(http=upstream("10.0.0.1", more="hash $nope;")),
+            'unknown "nope" variable',
+        )
+
     def test_duplicate(self) -> None:
         """
         A name is given once.

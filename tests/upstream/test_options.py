@@ -108,6 +108,20 @@ class RefusedTests(SynchronousTestCase):
                 proxy(http=upstream("10.0.0.1", more=f"keepalive {words};")), "invalid"
             )
 
+    def test_zone(self) -> None:
+        """
+        zone is accepted with a size that nginx would accept.
+        """
+        for words, message in (
+            ('""', 'invalid zone name ""'),
+            ("z 1x", 'invalid zone size "1x"'),
+            ("z 31k", 'zone "z" is too small'),
+        ):
+            self.refuses(
+                proxy(http=upstream("10.0.0.1", more=f"zone {words};")), message
+            )
+        MemoryHTTP(proxy(http=upstream("10.0.0.1", more="zone z 32k;")), self.mktemp())
+
     def test_duplicates(self) -> None:
         """
         What may stand once stands once.

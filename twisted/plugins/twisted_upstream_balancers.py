@@ -2,3 +2,13 @@
 Balancers that come with twisted_upstream, each a L{Pointer} to the object that
 C{balance/} defines.  Round robin has no directive: it is what groups have without one.
 """
+
+from twisted_upstream.interfaces import IBalancer
+from twisted_upstream.plugins import Pointer
+
+_BALANCE = "twisted_upstream.balance"
+
+leastConn = Pointer(IBalancer, "least_conn", f"{_BALANCE}.load:leastConn")
+randomChoice = Pointer(IBalancer, "random", f"{_BALANCE}.load:randomChoice")
+hashKey = Pointer(IBalancer, "hash", f"{_BALANCE}.hashing:hashKey")
+ipHash = Pointer(IBalancer, "ip_hash", f"{_BALANCE}.hashing:ipHash")

@@ -256,33 +256,31 @@ class UpstreamGroups:
         The method of a block with the layers around it, and whether a C{server} line
         may be a backup: lines after a method obey that method.
         """
+        lines = block.node.block or ()
         chosen: list[tuple[int, Node, IBalancer]] = []
-        for node in block.node.block or ():
+        # Methods and where they stand: each decides on the lines up to the next one.
+        methods: list[tuple[int, IBalancer]] = []
+        for index, node in enumerate(lines):
             if node.name in self._balancers:
                 try:
                     plugin = self._balancers[node.name]
                 except plugins.PluginError as e:
                     raise node.error(str(e)) from None
                 if plugin.layer == 0:
-                    if any(layer == 0 for layer, _, _ in chosen):
+                    if methods:
                         node.warning("load balancing method redefined")
-                    chosen = [each for each in chosen if each[0] != 0]
+                    methods.append((index, plugin))
                 chosen.append((plugin.layer, node, plugin))
         init: IPeerInit = RoundRobin()
+        # Of several methods the last one stays; the others are made to be checked.
         for _, node, plugin in sorted(chosen, key=lambda each: each[0]):
             inner = None if plugin.layer == 0 else init
             init = plugin.peerInit(BalancerLine(node, self._compile), inner)
+        places = {id(line): index for index, line in enumerate(lines)}
 
         def allows(line: Node) -> bool:
-            for layer, node, plugin in chosen:
-                before = (node.path, node.line, node.column) < (
-                    line.path,
-                    line.line,
-                    line.column,
-                )
-                if layer == 0 and before and not plugin.backup:
-                    return False
-            return True
+            before = [plugin for index, plugin in methods if index < places[id(line)]]
+            return not before or before[-1].backup
 
         return init, allows
 

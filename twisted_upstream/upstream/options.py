@@ -385,6 +385,21 @@ def _keepalive(node: Node) -> tuple[int, bool]:
     return int(node.words[0]), len(node.words) == 2
 
 
+def _zone(node: Node) -> tuple[str, int]:
+    name = node.words[0]
+    if not name:
+        raise node.error(f'invalid zone name "{name}"', word=0)
+    if len(node.words) == 1:
+        return name, 0
+    try:
+        found = parseSize(node.words[1])
+    except ValueError:
+        raise node.error(f'invalid zone size "{node.words[1]}"', word=1) from None
+    if found < 8 * PAGE:
+        raise node.error(f'zone "{name}" is too small', word=1)
+    return name, found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpstreamOptions:
     """
@@ -421,6 +436,15 @@ class UpstreamOptions:
         default=60.0,
         unit="seconds",
         doc="How long an idle connection to a server is kept.",
+    )
+    zone: tuple[str, int] = directive(
+        "zone",
+        Where.UPSTREAM,
+        _zone,
+        arity=(1, 2),
+        default=("", 0),
+        doc="Name and size of the memory that workers share. Accepted and checked, but"
+        " without effect: one process serves, and it knows its groups anyway.",
     )
 
 

@@ -1,0 +1,369 @@
+"""
+Methods that send what is alike to the same server: C{hash}, C{hash … consistent} and
+C{ip_hash}.
+
+nginx: C{ngx_http_upstream_get_hash_peer()}, C{ngx_http_upstream_update_chash()},
+C{ngx_http_upstream_get_chash_peer()}, C{ngx_http_upstream_get_ip_hash_peer()}; the
+first three also in C{stream}.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from zlib import crc32
+
+from zope.interface import implementer
+
+from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
+from .draw import MOST_MISSES, DrawingGetter, Ranges
+from .peers import Peer, PeerGetter, Peers
+
+#: Points on the circle for each unit of weight.
+POINTS = 160
+
+
+class HashGetter(DrawingGetter):
+    """
+    Draws by the CRC-32 of a key; later draws put their number before it and add up, as
+    Cache::Memcached does.
+    """
+
+    __slots__ = ("_hash", "_key", "_round")
+
+    _ranges: Ranges
+
+    def __init__(self, peers: Peers, ranges: Ranges, key: bytes) -> None:
+        """
+        @param key: empty: the request takes turns.
+        """
+        super().__init__(peers, ranges)
+        self._key = key
+        self._hash = 0
+        self._round = 0
+        if not key:
+            self.misses = MOST_MISSES + 1
+
+    def draw(self) -> Peer:
+        """
+        The next peer of the key's own sequence.
+        """
+        number = self._round
+        self._round = number + 1
+        key = b"%d%b" % (number, self._key) if number else self._key
+        self._hash = (self._hash + (crc32(key) >> 16 & 0x7FFF)) & 0xFFFFFFFF
+        ranges = self._ranges
+        return ranges.at(self._hash % ranges.total)
+
+
+@implementer(IPeerInit)
+class Hash:
+    """
+    C{hash KEY}: requests with the same key go to the same server, until servers come
+    or go.
+    """
+
+    __slots__ = ("_key", "_peers", "_ranges")
+
+    _peers: Peers
+    _ranges: Ranges
+
+    def __init__(self, key: Callable[[IClient], bytes]) -> None:
+        """
+        @param key: called once per request.
+        """
+        self._key = key
+
+    def initUpstream(self, peers: Peers) -> None:
+        """
+        Take a generation of peers.
+        """
+        self._peers = peers
+        self._ranges = Ranges(peers)
+
+    def initPeer(self, client: IClient) -> PeerGetter:
+        """
+        Begin one request.
+        """
+        return HashGetter(self._peers, self._ranges, self._key(client))
+
+
+class Circle:
+    """
+    Points on a circle of 2**32 places, each belonging to the peers of one C{server}
+    line: all addresses of a name share theirs.
+    """
+
+    __slots__ = ("_hashes", "_lines", "_owners")
+
+    def __init__(self, peers: Sequence[Peer]) -> None:
+        numbers: dict[str, int] = {}
+        lines: list[list[Peer]] = []
+        points: list[int] = []
+        for peer in peers:
+            line = numbers.setdefault(peer.server, len(lines))
+            if line == len(lines):
+                lines.append([])
+            lines[line].append(peer)
+            # One number for a point and its line sorts much faster than a pair does,
+            # and lines come in the order of the configuration where points are equal.
+            points += [
+                point << 32 | line for point in pointsOf(peer.server, peer.weight)
+            ]
+        points.sort()
+        self._lines = [tuple(line) for line in lines]
+        self._hashes = array("I")
+        self._owners = array("I")
+        last = -1
+        for each in points:
+            point = each >> 32
+            if point != last:
+                self._hashes.append(point)
+                self._owners.append(each & 0xFFFFFFFF)
+                last = point
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def find(self, key: bytes) -> int:
+        """
+        The number of the first point at or after the key's place; the number of points
+        if it is after the last one.
+        """
+        return bisect_left(self._hashes, crc32(key))
+
+    def at(self, number: int) -> tuple[Peer, ...]:
+        """
+        The peers of point C{number}, counted round and round.
+        """
+        return self._lines[self._owners[number % len(self._owners)]]
+
+
+def pointsOf(server: str, weight: int) -> list[int]:
+    """
+    The points of a C{server} line, each made of the one before, as
+    Cache::Memcached::Fast does.
+
+    @param server: the address as written.
+    """
+    if server[:5].lower() == "unix:":
+        host, port = server[5:], ""
+    else:
+        host, colon, port = server.rpartition(":")
+        if not colon or (port and not (port.isascii() and port.isdigit())):
+            host, port = server, ""
+    text = f"{host}\0{port}".encode("utf-8", "surrogateescape")
+    base = crc32(text)
+    point = 0
+    points: list[int] = []
+    for _ in range(weight * POINTS):
+        point = crc32(point.to_bytes(4, "little"), base)
+        points.append(point)
+    return points
+
+
+class ConsistentGetter(DrawingGetter):
+    """
+    Walks the circle from the key's place until a point has a usable peer.
+    """
+
+    __slots__ = ("_circle", "_point")
+
+    def __init__(self, peers: Peers, circle: Circle, key: bytes) -> None:
+        """
+        @param key: empty: the request takes turns.
+        """
+        super().__init__(peers, None)
+        self._circle = circle
+        self._point = circle.find(key)
+        if not key:
+            self.misses = MOST_MISSES + 1
+
+    def pick(self, now: int) -> Peer | None:
+        """
+        The peer that the request asks for, or the circle's.
+        """
+        if self.misses > MOST_MISSES:
+            return PeerGetter.pick(self, now)
+        if self.hint is not None:
+            hinted = self.hinted(now)
+            if hinted is not None:
+                return hinted
+        peer = self.choose(now)
+        return PeerGetter.pick(self, now) if peer is None else peer
+
+    def choose(self, now: int) -> Peer | None:
+        """
+        The first point's peer.  A miss leads to the next point, which may well belong
+        to the same server.
+        """
+        if not self._circle:
+            return None
+        while self.misses <= MOST_MISSES:
+            best: Peer | None = None
+            total = 0
+            for peer in self._circle.at(self._point):
+                if not self.isUsable(peer, now):
+                    continue
+                step = peer.effectiveWeight
+                peer.currentWeight += step
+                total += step
+                if step < peer.weight:
+                    peer.effectiveWeight = step + 1
+                if best is None or peer.currentWeight > best.currentWeight:
+                    best = peer
+            if best is not None:
+                best.currentWeight -= total
+                return best
+            self._point += 1
+            self.misses += 1
+        return None
+
+    def _getBackup(self) -> Peer | None:
+        if not self.peers.peers and self.misses <= MOST_MISSES:
+            # nginx asks no backup server in the place of a circle without points.
+            return None
+        return super()._getBackup()
+
+
+@implementer(IPeerInit)
+class ConsistentHash:
+    """
+    C{hash KEY consistent}: when servers come or go, few keys change their server.
+    """
+
+    __slots__ = ("_circle", "_key", "_peers")
+
+    _circle: Circle
+    _peers: Peers
+
+    def __init__(self, key: Callable[[IClient], bytes]) -> None:
+        """
+        @param key: called once per request.
+        """
+        self._key = key
+
+    def initUpstream(self, peers: Peers) -> None:
+        """
+        Take a generation of peers.
+        """
+        self._peers = peers
+        self._circle = Circle(peers.peers)
+
+    def initPeer(self, client: IClient) -> PeerGetter:
+        """
+        Begin one request.
+        """
+        return ConsistentGetter(self._peers, self._circle, self._key(client))
+
+
+class IpHashGetter(DrawingGetter):
+    """
+    Draws by the client's address: the first three bytes of an IPv4 address, so that a
+    network of 256 stays together; all of an IPv6 address.
+    """
+
+    __slots__ = ("_address", "_hash")
+
+    _ranges: Ranges
+
+    def __init__(self, peers: Peers, ranges: Ranges, address: bytes) -> None:
+        """
+        @param address: 4 or 16 bytes, or none.
+        """
+        super().__init__(peers, ranges)
+        if len(address) == 16:
+            self._address = address
+        else:
+            # Clients of unix sockets are all alike.
+            self._address = address[:3] or bytes(3)
+        self._hash = 89
+
+    def draw(self) -> Peer:
+        """
+        The next peer of the address's own sequence.
+        """
+        value = self._hash
+        for byte in self._address:
+            value = (value * 113 + byte) % 6271
+        self._hash = value
+        ranges = self._ranges
+        return ranges.at(value % ranges.total)
+
+
+@implementer(IPeerInit)
+class IpHash:
+    """
+    C{ip_hash}: requests from the same network go to the same server.
+    """
+
+    __slots__ = ("_peers", "_ranges")
+
+    _peers: Peers
+    _ranges: Ranges
+
+    def initUpstream(self, peers: Peers) -> None:
+        """
+        Take a generation of peers.
+        """
+        self._peers = peers
+        self._ranges = Ranges(peers)
+
+    def initPeer(self, client: IClient) -> PeerGetter:
+        """
+        Begin one request.
+        """
+        return IpHashGetter(self._peers, self._ranges, client.address)
+
+
+@implementer(IBalancer)
+class _HashDirective:
+    """
+    C{hash KEY [consistent];}
+    """
+
+    directive = "hash"
+    layer = 0
+    backup = False
+
+    def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
+        """
+        Make the balancer of one group.
+
+        @raise ConfigError: the arguments are others than these.
+        """
+        arguments = line.arguments
+        if not 1 <= len(arguments) <= 2:
+            raise line.error('invalid number of arguments in "hash" directive')
+        key = line.compile(arguments[0])
+        if len(arguments) == 1:
+            return Hash(key)
+        if arguments[1] != "consistent":
+            raise line.error(f'invalid parameter "{arguments[1]}"')
+        return ConsistentHash(key)
+
+
+@implementer(IBalancer)
+class _IpHashDirective:
+    """
+    C{ip_hash;}
+    """
+
+    directive = "ip_hash"
+    layer = 0
+    backup = False
+
+    def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
+        """
+        Make the balancer of one group.
+
+        @raise ConfigError: there are arguments.
+        """
+        if line.arguments:
+            raise line.error('invalid number of arguments in "ip_hash" directive')
+        return IpHash()
+
+
+hashKey = _HashDirective()
+ipHash = _IpHashDirective()

@@ -1,0 +1,230 @@
+"""
+Methods that look at how busy the servers are, and chance: C{least_conn} and C{random}.
+
+nginx: C{ngx_http_upstream_get_least_conn_peer()},
+C{ngx_http_upstream_get_random_peer()}, C{ngx_http_upstream_get_random2_peer()}; the
+same functions of C{stream}.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
+from .draw import MOST_MISSES, DrawingGetter, Ranges
+from .peers import Peer, PeerGetter, Peers
+
+
+class LeastConnGetter(PeerGetter):
+    """
+    Chooses the peer with the fewest attempts under way for its weight.  Equals take
+    turns among themselves.
+    """
+
+    __slots__ = ()
+
+    def pick(self, now: int) -> Peer | None:
+        """
+        The peer that the request asks for, or the least busy.
+        """
+        if self.hint is not None:
+            hinted = self.hinted(now)
+            if hinted is not None:
+                # Unlike in round robin, the weights do not learn of it.
+                return hinted
+        tried = self.tried
+        best: Peer | None = None
+        # Only peers after the first least busy one can be its equals: those before
+        # it were busier.
+        equals: list[Peer] = []
+        for peer in self.peers.peers:
+            if peer.down or (tried is not None and peer in tried):
+                continue
+            if (
+                peer.fails
+                and 0 < peer.maxFails <= peer.fails
+                and now - peer.checked <= peer.failTimeout
+            ):
+                continue
+            conns = peer.conns
+            if peer.maxConns and conns >= peer.maxConns:
+                continue
+            if best is None:
+                best = peer
+                continue
+            # conns / weight of each, without fractions.
+            mine = conns * best.weight
+            least = best.conns * peer.weight
+            if mine < least:
+                best = peer
+                equals.clear()
+            elif mine == least:
+                equals.append(peer)
+        if best is not None and equals:
+            return self._turn(best, equals)
+        return best
+
+    @staticmethod
+    def _turn(best: Peer, others: list[Peer]) -> Peer:
+        """
+        Smooth weighted round robin among equals.
+        """
+        total = 0
+        for peer in (best, *others):
+            step = peer.effectiveWeight
+            peer.currentWeight += step
+            total += step
+            if step < peer.weight:
+                peer.effectiveWeight = step + 1
+            if peer.currentWeight > best.currentWeight:
+                best = peer
+        best.currentWeight -= total
+        return best
+
+
+@implementer(IPeerInit)
+class LeastConn:
+    """
+    C{least_conn}: the least busy server.
+    """
+
+    __slots__ = ("_peers",)
+
+    _peers: Peers
+
+    def initUpstream(self, peers: Peers) -> None:
+        """
+        Take a generation of peers.
+        """
+        self._peers = peers
+
+    def initPeer(self, client: IClient) -> PeerGetter:
+        """
+        Begin one request.
+        """
+        return LeastConnGetter(self._peers)
+
+
+class RandomGetter(DrawingGetter):
+    """
+    Any peer, as often as its weight says.
+    """
+
+    __slots__ = ()
+
+    _ranges: Ranges
+
+    def draw(self) -> Peer:
+        """
+        A peer by chance.
+        """
+        ranges = self._ranges
+        return ranges.at(int(self.peers.random.random() * ranges.total))
+
+
+class RandomTwoGetter(RandomGetter):
+    """
+    The less busy of two different peers that chance names: almost as even as
+    C{least_conn}, without looking at all of them and without everybody running to the
+    same one.
+    """
+
+    __slots__ = ()
+
+    def choose(self, now: int) -> Peer | None:
+        """
+        Draw two usable peers; the second is taken when they are equally busy.
+        """
+        first: Peer | None = None
+        while self.misses <= MOST_MISSES:
+            peer = self.draw()
+            if peer is first or not self.isUsable(peer, now):
+                self.misses += 1
+            elif first is None:
+                first = peer
+            elif peer.conns * first.weight > first.conns * peer.weight:
+                return first
+            else:
+                return peer
+        return None
+
+
+@implementer(IPeerInit)
+class RandomChoice:
+    """
+    C{random}: a server by chance, or the better of two.
+    """
+
+    __slots__ = ("_getter", "_peers", "_ranges")
+
+    _peers: Peers
+    _ranges: Ranges
+
+    def __init__(self, two: bool = False) -> None:
+        """
+        @param two: draw two and take the less busy.
+        """
+        self._getter = RandomTwoGetter if two else RandomGetter
+
+    def initUpstream(self, peers: Peers) -> None:
+        """
+        Take a generation of peers.
+        """
+        self._peers = peers
+        self._ranges = Ranges(peers)
+
+    def initPeer(self, client: IClient) -> PeerGetter:
+        """
+        Begin one request.
+        """
+        return self._getter(self._peers, self._ranges)
+
+
+@implementer(IBalancer)
+class _LeastConnDirective:
+    """
+    C{least_conn;}
+    """
+
+    directive = "least_conn"
+    layer = 0
+    backup = True
+
+    def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
+        """
+        Make the balancer of one group.
+
+        @raise ConfigError: there are arguments.
+        """
+        if line.arguments:
+            raise line.error('invalid number of arguments in "least_conn" directive')
+        return LeastConn()
+
+
+@implementer(IBalancer)
+class _RandomDirective:
+    """
+    C{random [two [least_conn]];}
+    """
+
+    directive = "random"
+    layer = 0
+    backup = False
+
+    def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
+        """
+        Make the balancer of one group.
+
+        @raise ConfigError: the arguments are others than these.
+        """
+        arguments = line.arguments
+        if len(arguments) > 2:
+            raise line.error('invalid number of arguments in "random" directive')
+        for word, wanted in zip(arguments, ("two", "least_conn"), strict=False):
+            if word != wanted:
+                raise line.error(f'invalid parameter "{word}"')
+        return RandomChoice(two=bool(arguments))
+
+
+leastConn = _LeastConnDirective()
+randomChoice = _RandomDirective()
