@@ -16,6 +16,7 @@ from twisted_upstream.process.cli import (
     CommandLine,
     OptionError,
     main,
+    nurseryCommand,
     parseCommandLine,
 )
 
@@ -163,3 +164,29 @@ class MainTests(SynchronousTestCase):
         """
         code, _ = self.run_("-v", "-s", "stop", "-c", "/no/such/file")
         self.assertEqual(code, 0)
+
+
+class NurseryTests(SynchronousTestCase):
+    """
+    How PyPy is started anew.
+    """
+
+    def test_sameWords(self) -> None:
+        """
+        PyPy starts once more with the very words that it was started with.
+        """
+        words = ["pypy3", "-I", "/usr/bin/twisted-upstream", "-t"]
+        self.assertEqual(
+            nurseryCommand("pypy", {}, "/usr/bin/pypy3", words),
+            ["/usr/bin/pypy3", "-I", "/usr/bin/twisted-upstream", "-t"],
+        )
+
+    def test_notTwice(self) -> None:
+        """
+        Not if the environment says how large the nursery is, not if nobody knows where
+        the interpreter is, and no other interpreter.
+        """
+        said = {"PYPY_GC_NURSERY": "4M"}
+        self.assertIsNone(nurseryCommand("pypy", said, "/usr/bin/pypy3", ["x"]))
+        self.assertIsNone(nurseryCommand("pypy", {}, "", ["x"]))
+        self.assertIsNone(nurseryCommand("cpython", {}, "/usr/bin/python3", ["x"]))

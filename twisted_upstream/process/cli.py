@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,26 +224,28 @@ def openStandardStreams() -> None:
         sys.stderr = open(2, "w", closefd=False)
 
 
-#: Bytes, as PyPy reads them.
-_NURSERY = "1M"
+_NURSERY = "PYPY_GC_NURSERY"
 
 
-def limitNursery(words: Sequence[str]) -> None:
+def nurseryCommand(
+    interpreter: str, environ: Mapping[str, str], executable: str, words: Sequence[str]
+) -> list[str] | None:
     """
-    Start PyPy anew, in the same process, with a small nursery, unless the environment
-    says how large it shall be.
+    How to start PyPy anew, in the same process, with a small nursery.
 
     PyPy takes a share of the processor's cache for it, and lets garbage grow to eight
     times as much before it looks: hundreds of megabytes on a large machine, all of them
     bodies that were passed on long ago.
 
-    @param words: the command line without the command's name.
+    @param interpreter: C{sys.implementation.name}.
+    @param words: all that the interpreter was started with, its own name first.
+    @return: C{None}: it is another interpreter, or the environment says how large the
+        nursery shall be.
     """
-    name = "PYPY_GC_NURSERY"
-    if sys.implementation.name != "pypy" or name in os.environ:
-        return
-    command = [sys.executable, "-m", "twisted_upstream", *words]
-    os.execve(sys.executable, command, {**os.environ, name: _NURSERY})
+    if interpreter != "pypy" or not executable or _NURSERY in environ:
+        return None
+    # The very words, and never "-m": that would look for us in the current directory.
+    return [executable, *words[1:]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -256,7 +258,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     openStandardStreams()
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
-        limitNursery(words)
+        again = nurseryCommand(
+            sys.implementation.name, os.environ, sys.executable, sys.orig_argv
+        )
+        if again is not None:
+            os.execve(again[0], again, {**os.environ, _NURSERY: "1M"})
     if words[:1] == ["demo"]:
         from .demo import demo
 
