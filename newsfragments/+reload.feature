@@ -1,1 +1,1 @@
-A reload loses no request: what clients have sent on idle connections is answered before these are closed.
+Before a reload closes an idle connection, a request that has already arrived on it is read and answered.
