@@ -23,9 +23,9 @@ Field = tuple[bytes, bytes]
 # In all patterns of this package: neither x++, which PyPy (7.3.19) takes for x*+, nor
 # x?+, with which its fullmatch() fails.
 _LINE = rb"[^\x00-\x20\x7f:][^\x00-\x20\x7f:]*+(?::[^\0\r\n]*+)?\r*+\n"
-_LINES = re.compile(rb"(?:" + _LINE + rb")*+")
+_LINES = re.compile(rb"(?:" + _LINE + rb")*")
 # IIS may repeat its status line among the fields: it is skipped, whatever it says.
-_REPLY_LINES = re.compile(rb"(?:HTTP/[^\n]*+\n|" + _LINE + rb")*+")
+_REPLY_LINES = re.compile(rb"(?:HTTP/[^\n]*+\n|" + _LINE + rb")*")
 
 # The longest beginning of a line in which nothing is wrong.
 _BEGINNING = re.compile(rb"([^\x00-\x20\x7f:]*+(?::[^\0\r\n]*+)?)\r*+")

@@ -88,7 +88,7 @@ class HTTP1Response:
 # that is fast; LF and NUL in them are looked for apart.
 _match = re.compile(
     rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [^\r\n]*+)?)"
-    rb"((?:\r\n[^\x00-\x20\x7f:/][^\x00-\x20\x7f:/]*+: [^\r ][^\r]*+(?<! ))*+)"
+    rb"((?:\r\n[^\x00-\x20\x7f:/][^\x00-\x20\x7f:/]*+: [^\r ][^\r]*+(?<! ))*)"
     rb"\r\n\r\n"
 ).match
 

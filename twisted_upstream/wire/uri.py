@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 # Controls are let through: whoever reads a request line has refused them.
-_PLAIN = re.compile(rb"((?:/[^%#?/.][^%#?/]*+)*+/?)(?:\?([^#]*+))?")
+_PLAIN = re.compile(rb"((?:/[^%#?/.][^%#?/]*+)*/?)(?:\?([^#]*+))?")
 _END_OF_PATH = re.compile(rb"[?#]")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})?")
 
