@@ -25,14 +25,15 @@ class Reply:
     """
     What a back end does with one request.
 
-    @ivar parts: bytes to send, and seconds to wait between them.
+    @ivar parts: bytes to send, and between them what to wait for: seconds, or an event
+        (30 seconds at most).
     @ivar then: C{"next"} waits for another request; C{"close"} ends the connection,
         C{"reset"} ends it rudely; C{"echo"} sends back what comes, in capitals, until
         the other side ends.
     @ivar early: answer when the head is there, and read the body afterwards.
     """
 
-    parts: tuple[bytes | float, ...]
+    parts: tuple[bytes | float | threading.Event, ...]
     then: Literal["next", "close", "reset", "echo"] = "next"
     early: bool = False
 
@@ -227,6 +228,8 @@ class ScriptedBackend:
         for part in reply.parts:
             if isinstance(part, bytes):
                 connection.sendall(part)
+            elif isinstance(part, threading.Event):
+                part.wait(30)
             else:
                 time.sleep(part)
 
