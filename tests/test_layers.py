@@ -17,7 +17,7 @@ PACKAGE = "twisted_upstream"
 #: Rooms and single modules, from those that know nothing to those that know all.
 ORDER = (
     "interfaces config wire variables balance plugins logs maps net upstream http"
-    " dialects stream process embed __main__"
+    " dialects stream process embed testing __main__"
 ).split()
 
 #: Bytes in, values out: no clock, no socket, no reactor.

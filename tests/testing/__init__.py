@@ -1,0 +1,3 @@
+"""
+Tests of what others test with.
+"""

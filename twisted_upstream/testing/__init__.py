@@ -1,0 +1,3 @@
+"""
+For tests of what uses this package: simulated time, simulated servers.
+"""
