@@ -132,7 +132,7 @@ def default(each: Directive) -> str:
     if value is None or value == () or each.arity == (0, 0):
         return ""
     if each.fieldName == "nextUpstream":
-        return f"`{' '.join(w for w, bit in HTTP_WORDS.items() if value & bit)}`"
+        return f"`{' '.join(w for w, bit in HTTP_WORDS.items() if value[0] & bit)}`"
     parts = value if isinstance(value, tuple) else (value,)
     if isinstance(value, frozenset):
         parts = tuple(sorted(value))

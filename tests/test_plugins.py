@@ -286,7 +286,7 @@ class DialectTests(SynchronousTestCase):
         self.assertIsNone(exchange.rewriteRedirect)
         self.assertIsNone(exchange.rewriteCookie)
         self.assertIsNone(exchange.endHeader(b"half"))
-        self.assertIsNone(exchange.authority())
+        self.assertEqual(exchange.authority(b"s:1"), (b"s:1", 0))
         self.assertFalse(exchange.takesBody or exchange.mayStream)
 
     def test_changedForOne(self) -> None:

@@ -78,6 +78,15 @@ class IDialect(Interface):
         " L{PassOptions<twisted_upstream.upstream.options.PassOptions>}."
     )
     options: type | None = Attribute("Class of its own further options, or C{None}.")
+    passOptions: type | None = Attribute(
+        "A subclass of"
+        " L{PassOptions<twisted_upstream.upstream.options.PassOptions>} that leaves"
+        " out what it does not have; C{None}: it has everything."
+    )
+    methods: frozenset[bytes] | None = Attribute(
+        "The methods that it has a meaning for: requests with others are answered with"
+        " 405, and no body is passed on.  C{None}: all."
+    )
 
     def authority(text: bytes) -> tuple[bytes, int]:
         """
@@ -296,19 +305,24 @@ class IExchange(Interface):
     excessMessage: str = Attribute(
         "What the error log says when more came than the response."
     )
+    excessLevel: str = Attribute("The level of that line: C{warn} or C{error}.")
 
-    def authority() -> tuple[bytes, int] | None:
+    def authority(text: bytes) -> tuple[bytes, int] | None:
         """
         Where to send this request, for locations whose C{*_pass} has variables.
 
+        @param text: what C{*_pass} says for this request.
         @return: C{host[:port]} and the default port; C{None}: the text makes no sense,
             which was logged.
         """
 
-    def createRequest() -> bytes:
+    def createRequest() -> bytes | None:
         """
         C{create_request}: the request's head, and its body where that is in memory.
         Called once, before the first attempt.
+
+        @return: C{None}: there is nothing that could be asked, which was logged; the
+            client is told 500.
         """
 
     def reinitRequest() -> None:

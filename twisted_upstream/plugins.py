@@ -8,7 +8,7 @@ dialect or health check; nothing else registers it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from inspect import signature
@@ -118,15 +118,23 @@ class Dialect:
         name: str,
         exchangeClass: Callable[[Any, IClient], IExchange],
         options: type | None = None,
+        *,
+        passOptions: type | None = None,
+        methods: Iterable[bytes] | None = None,
     ) -> None:
         """
         @param name: C{redis} gives C{redis_pass}, C{redis_read_timeout} and so on.
         @param exchangeClass: a subclass of L{Exchange}.
         @param options: class of further options.
+        @param passOptions: class of those options common to all dialects that this
+            one has, if it has not all of them.
+        @param methods: those that it has a meaning for, if not all.
         """
         self.name = name
         self.exchangeClass = exchangeClass
         self.options = options
+        self.passOptions = passOptions
+        self.methods = None if methods is None else frozenset(methods)
 
     def authority(self, text: bytes) -> tuple[bytes, int]:
         """
@@ -187,20 +195,21 @@ class Exchange:
     scheme: bytes = b""
     uri: bytes = b""
     excessMessage: str = "upstream sent more data than its response"
+    excessLevel: str = "warn"
 
     def __init__(self, options: Any, client: IClient) -> None:
         self.options = options
         self.client = client
 
-    def authority(self) -> tuple[bytes, int] | None:
+    def authority(self, text: bytes) -> tuple[bytes, int] | None:
         """
-        Nowhere: variables in C{*_pass} need a dialect that compiles them.
+        C{*_pass} is the address itself, with variables, too.
         """
-        return None
+        return text, 0
 
-    def createRequest(self) -> bytes:
+    def createRequest(self) -> bytes | None:
         """
-        The bytes to send.  Every dialect has its own.
+        The bytes to send; C{None}: none can be made.  Every dialect has its own.
         """
         raise NotImplementedError(f"{type(self).__name__}.createRequest")
 

@@ -173,11 +173,8 @@ class ProxyPass:
         passing = block.of(PassOptions, name)
         text, node, owner = build.passOf(block, name)
         self.target: Target | None = None
-        self.text: Value | None = None
         constant = text.constant
-        if constant is None:
-            self.text = build.compile(text, node)
-        else:
+        if constant is not None:
             try:
                 self.target = Target(constant)
             except ValueError as e:
@@ -270,12 +267,10 @@ class ProxyExchange(Exchange):
             options.version == b"1.1" or not self.client.head.chunked
         )
 
-    def authority(self) -> tuple[bytes, int] | None:
+    def authority(self, text: bytes) -> tuple[bytes, int] | None:
         """
         What the variables of C{proxy_pass} say for this request.
         """
-        assert self.options.text is not None
-        text = self.options.text(self.client)
         try:
             target = self.target = Target(text)
         except ValueError as e:
@@ -337,7 +332,7 @@ class ProxyExchange(Exchange):
     def _uri(self, target: Target) -> bytes:
         client = self.client
         given = target.uri
-        if self.options.text is not None and given:
+        if self.options.target is None and given:
             return given
         if not given and client.validUnparsed:
             raw: bytes = client.head.path
@@ -472,8 +467,7 @@ class ProxyDialect(Dialect):
     """
 
     def __init__(self) -> None:
-        self.name = "proxy"
-        self.options = ProxyOptions
+        super().__init__("proxy", ProxyExchange, ProxyOptions)
         self.moreOptions = (RedirectOptions,)
 
     def authority(self, text: bytes) -> tuple[bytes, int]:

@@ -23,7 +23,7 @@ from ..interfaces import IDialect
 from ..logs import ErrorLogOptions
 from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
 from ..upstream.group import UpstreamGroup, UpstreamGroups
-from ..upstream.options import PassOptions
+from ..upstream.options import passOptionsOf
 from ..upstream.passing import Passing
 from ..upstream.variables import addVariables as addUpstreamVariables
 from ..variables import Value, Variables
@@ -112,6 +112,9 @@ class HTTPBuild:
         self._accessLogs: AccessLogs | None = None
         self._made: dict[Block, Location] = {}
         self._dialects = plugins.find(IDialect)
+        self._passOptions = {
+            name: passOptionsOf(self._dialects, name) for name in self._dialects
+        }
         self.groups = UpstreamGroups(surroundings, self.compile)
 
     # ---- what phases and dialects ask -----------------------------------------------
@@ -150,7 +153,7 @@ class HTTPBuild:
         """
         place: Block | None = block
         while place is not None:
-            text = place.of(PassOptions, name).target
+            text = place.of(self._passOptions[name], name).target
             if text is not None:
                 return text, place.nodes(f"{name}_pass")[0], place
             place = self._outer(place)
@@ -472,8 +475,8 @@ class HTTPBuild:
                 self.passOf(block, name)
             except LookupError:
                 continue
-            location.content = self._passing(block, name).handle
-            text = block.of(PassOptions, name).target
+            location.content = self._passing(block, name)
+            text = block.of(self._passOptions[name], name).target
             named = location.name
             if (
                 text is not None
@@ -485,23 +488,29 @@ class HTTPBuild:
             return
         location.content = compileStatic(block, self)
 
-    def _passing(self, block: Block, name: str) -> Passing:
+    def _passing(self, block: Block, name: str) -> Callable[[Any], None]:
         text, node, _ = self.passOf(block, name)
         try:
             dialect: Any = self._dialects[name]
         except plugins.PluginError as e:
             raise node.error(str(e)) from None
-        options = block.of(PassOptions, name)
+        options = block.of(self._passOptions[name], name)
         factory = dialect.exchangeFactory(block, self)
         group: UpstreamGroup | None = None
+        target: Value | None = None
         constant = text.constant
-        if constant is not None:
-            authority, port = dialect.authority(constant)
+        if constant is None:
+            target = self.compile(text, node)
+        else:
+            try:
+                authority, port = dialect.authority(constant)
+            except ValueError as e:
+                raise node.error(str(e)) from None
             group = self.groups.named(
                 authority.decode("utf-8", "surrogateescape"), port, node
             )
         path = options.tempPath[0] if options.tempPath else f"{name}_temp"
-        return Passing(
+        passing = Passing(
             options,
             factory,
             group,
@@ -510,13 +519,33 @@ class HTTPBuild:
             factory=self._factory,
             deadlines=self.served.deadlines,
             seconds=self.served.seconds,
+            target=target,
             bind=self._compiled(options.bind, block),
             limitRate=self._compiled(options.limitRate, block),
-            tempPath=self._tempPath(path),
+            tempPath=self._tempPath(path) if options.maxTempFileSize else None,
         )
+        if dialect.methods is None:
+            return passing.handle
+        return _only(dialect.methods, passing.handleBodiless)
 
     def _compiled(self, text: Template | None, block: Block) -> Value | None:
         return None if text is None else self.compile(text, block.node)
+
+
+def _only(
+    methods: frozenset[bytes], handle: Callable[[Any], None]
+) -> Callable[[Any], None]:
+    """
+    Content for requests with some methods; others are not allowed.
+    """
+
+    def content(request: Any) -> None:
+        if request.method in methods:
+            handle(request)
+        else:
+            request.failResponse(405)
+
+    return content
 
 
 def _limits(options: ConnectionOptions) -> HeadLimits:

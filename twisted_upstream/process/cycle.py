@@ -52,7 +52,12 @@ from ..net.sockaddr import Sockaddr, parseAddress, sockaddrName
 from ..net.transport import SocketTransport
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings, balancerOptions, lookUp
-from ..upstream.options import GroupOptions, PassOptions, UpstreamOptions
+from ..upstream.options import (
+    GroupOptions,
+    PassOptions,
+    UpstreamOptions,
+    passOptionsOf,
+)
 from ..upstream.resolve import Resolver
 from ..variables import Variables
 from .options import EventsOptions, MainOptions, eventsBlock
@@ -98,7 +103,7 @@ def makeGrammar() -> Grammar:
     grammar.add(balancerOptions())
     dialects = plugins.find(IDialect)
     for name in dialects:
-        grammar.add(PassOptions, name)
+        grammar.add(passOptionsOf(dialects, name), name)
         try:
             dialect: Any = dialects[name]
         except plugins.PluginError:

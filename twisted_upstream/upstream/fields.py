@@ -27,18 +27,19 @@ HIDDEN = (
 
 
 def hider(
-    hide: Iterable[bytes], show: Iterable[bytes]
+    hide: Iterable[bytes], show: Iterable[bytes], hidden: Iterable[bytes] = HIDDEN
 ) -> Callable[[bytes, bytes], bytes]:
     """
     Compile what removes a location's hidden fields from a block.
 
     @param hide: names, lower case, besides those hidden by default.
     @param show: names that are not hidden after all.
+    @param hidden: names that the dialect hides by default.
     @return: a bound C{sub}: takes the replacement (empty) and the block.
     """
     shown = set(show)
-    hidden = ({*HIDDEN, *hide} - shown) | set(_NEVER) | {b"content-type"}
-    names = b"|".join(re.escape(name) for name in sorted(hidden))
+    gone = ({*hidden, *hide} - shown) | set(_NEVER) | {b"content-type"}
+    names = b"|".join(re.escape(name) for name in sorted(gone))
     return re.compile(rb"\r\n(?:%b):[^\r]*" % names, re.I).sub
 
 

@@ -8,7 +8,9 @@ C{ngx_http_upstream.c} and of each protocol module.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..config.build import Block
 from ..config.directive import (
@@ -26,7 +28,9 @@ from ..config.directive import (
 )
 from ..config.syntax import Node
 from ..config.values import Template, parseSize
-from .retry import UnknownCondition, parseConditions
+from ..plugins import PluginError
+from .fields import HIDDEN
+from .retry import HTTP_WORDS, MEMCACHED_WORDS, UnknownCondition, parseConditions
 
 PAGE = 4096
 
@@ -59,11 +63,30 @@ def _ignored(node: Node) -> frozenset[bytes]:
     return frozenset(word.lower().encode() for word in node.words)
 
 
-def _conditions(node: Node) -> int:
-    try:
-        return parseConditions(node.words)
-    except UnknownCondition as e:
-        raise node.error(str(e), word=e.index) from None
+def nextUpstreamDirective(words: Mapping[str, int]) -> Any:
+    """
+    The field of a C{*_next_upstream} that knows these words.
+    """
+
+    def conditions(node: Node) -> int:
+        for index, word in enumerate(node.words):
+            if word.lower() in (each.lower() for each in node.words[:index]):
+                node.warning(f'duplicate value "{word}"')
+        try:
+            return parseConditions(node.words, words)
+        except UnknownCondition as e:
+            raise node.error(str(e), word=e.index) from None
+
+    return directive(
+        "*_next_upstream",
+        HTTP_ANY,
+        conditions,
+        arity=(1, None),
+        repeat=True,
+        default=(parseConditions(("error", "timeout")),),
+        type=" | ".join(words) + " ...",
+        doc="When another server is asked.",
+    )
 
 
 def _bind(node: Node) -> Template | None:
@@ -86,22 +109,37 @@ def _unsupported(node: Node) -> int:
     return 0
 
 
-_PASS = Where.LOCATION | Where.IF | Where.LIMIT_EXCEPT
+def passDirective(where: Where) -> Any:
+    """
+    The field of a C{*_pass} that may stand in these places.
+    """
+    return directive(
+        "*_pass",
+        where,
+        template,
+        default=None,
+        inherit=False,
+        doc="Pass requests to this server or group.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassOptions:
     """
     Options common to all dialects.
+
+    A dialect that lacks some of them has a subclass, whose plain fields (without
+    C{directive}) say what counts in their place.
+
+    @ivar hidden: fields that clients do not get to see by default, in lower case.
+    @ivar intercept404: is 404 answered by C{error_page}, or the built-in page, whatever
+        C{interceptErrors} says?
     """
 
-    target: Template | None = directive(
-        "*_pass",
-        _PASS,
-        template,
-        default=None,
-        inherit=False,
-        doc="Pass requests to this server or group.",
+    hidden: tuple[bytes, ...] = HIDDEN
+    intercept404: bool = False
+    target: Template | None = passDirective(
+        Where.LOCATION | Where.IF | Where.LIMIT_EXCEPT
     )
     connectTimeout: float = directive(
         "*_connect_timeout",
@@ -207,14 +245,7 @@ class PassOptions:
         doc="Directory of temporary files (levels are accepted; files are unlinked"
         " at once, so there is nothing to spread over sub-directories).",
     )
-    nextUpstream: int = directive(
-        "*_next_upstream",
-        HTTP_ANY,
-        _conditions,
-        arity=(1, None),
-        default=parseConditions(("error", "timeout")),
-        doc="When another server is asked.",
-    )
+    nextUpstream: tuple[int, ...] = nextUpstreamDirective(HTTP_WORDS)
     nextUpstreamTries: int = directive(
         "*_next_upstream_tries",
         HTTP_ANY,
@@ -373,6 +404,58 @@ class PassOptions:
             busyBuffersSize=self.busyBuffersSize or 2 * most,
             tempFileWriteSize=self.tempFileWriteSize or 2 * most,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValuePassOptions(PassOptions):
+    """
+    Options of dialects that ask a store for one value by its key: memcached, Redis.
+    There are no fields to look at, nothing but the key is sent, and the value is passed
+    as it comes.
+    """
+
+    target: Template | None = passDirective(Where.LOCATION | Where.IF)
+    nextUpstream: tuple[int, ...] = nextUpstreamDirective(MEMCACHED_WORDS)
+    hidden: tuple[bytes, ...] = ()
+    intercept404: bool = True
+    interceptErrors: bool = True
+    buffering: bool = False
+    requestBuffering: bool = True
+    ignoreClientAbort: bool = False
+    buffers: tuple[int, int] = (0, 0)
+    busyBuffersSize: int = 0
+    maxTempFileSize: int = 0
+    tempFileWriteSize: int = 0
+    tempPath: tuple[str, ...] = ()
+    socketReceiveBuffer: int = 0
+    socketSendBuffer: int = 0
+    sendLowat: int = 0
+    limitRate: Template | None = None
+    ignoreHeaders: frozenset[bytes] = frozenset()
+    hideHeaders: tuple[bytes, ...] = ()
+    passHeaders: tuple[bytes, ...] = ()
+    passRequestBody: bool = False
+    passRequestHeaders: bool = False
+
+    def merged(self, block: Block) -> PassOptions:
+        """
+        There are no sizes to check.
+        """
+        return self
+
+
+def passOptionsOf(dialects: Mapping[str, Any], name: str) -> type[PassOptions]:
+    """
+    The class of the options that a dialect has in common with others.
+
+    @param dialects: plugins by name; one that cannot be loaded has all options, and is
+        complained of where it is used.
+    """
+    try:
+        found: type[PassOptions] | None = dialects[name].passOptions
+    except PluginError:
+        found = None
+    return PassOptions if found is None else found
 
 
 def _keepalive(node: Node) -> tuple[int, bool]:

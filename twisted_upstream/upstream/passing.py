@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
-from . import fields
+from . import fields, retry
 from .options import PassOptions
 from .request import UpstreamRequest
 
@@ -49,6 +49,7 @@ class Passing:
         "_options",
         "_showDate",
         "_showServer",
+        "_target",
         "acted",
         "bind",
         "bufferSize",
@@ -58,6 +59,7 @@ class Passing:
         "highWater",
         "identity",
         "ignoreClientAbort",
+        "intercept404",
         "interceptErrors",
         "limitRate",
         "maxTempFileSize",
@@ -83,13 +85,14 @@ class Passing:
         factory: UpstreamFactory,
         deadlines: Deadlines,
         seconds: Callable[[], float],
+        target: Callable[[Any], bytes] | None = None,
         bind: Callable[[Any], bytes] | None,
         limitRate: Callable[[Any], bytes] | None,
         tempPath: str | None,
         identity: Hashable = None,
     ) -> None:
         """
-        @param group: where requests go; C{None}: the exchange names it per request.
+        @param group: where requests go; C{None}: C{target} tells it per request.
         @param dial: opens connections.
         @param identity: what makes connections with other settings not
             interchangeable.
@@ -98,6 +101,7 @@ class Passing:
         self._exchangeFactory = exchangeFactory
         self._group = group
         self._groups = groups
+        self._target = target
         self._dial = dial
         self._factory = factory
         self.deadlines = deadlines
@@ -112,13 +116,16 @@ class Passing:
         self.highWater = options.highWater
         self.ignoreClientAbort = options.ignoreClientAbort
         self.interceptErrors = options.interceptErrors
+        self.intercept404 = options.intercept404
         self.maxTempFileSize = options.maxTempFileSize
-        self.nextUpstream = options.nextUpstream
+        self.nextUpstream = retry.combined(options.nextUpstream)
         self.nextUpstreamTimeout = options.nextUpstreamTimeout
         self.readTimeout = options.readTimeout
         self.sendTimeout = options.sendTimeout
         self.tries = options.nextUpstreamTries
-        self.hide = fields.hider(options.hideHeaders, options.passHeaders)
+        self.hide = fields.hider(
+            options.hideHeaders, options.passHeaders, options.hidden
+        )
         shown = set(options.passHeaders)
         self._showDate = b"date" in shown
         self._showServer = b"server" in shown
@@ -146,6 +153,14 @@ class Passing:
             if not body.failed:
                 self._start(client, exchange)
 
+    def handleBodiless(self, client: Any) -> None:
+        """
+        Pass C{client}'s request without its body, which nobody looks at.
+        """
+        if client.discardsBody():
+            exchange = client.exchange = self._exchangeFactory(client)
+            self._start(client, exchange)
+
     def _start(self, client: Any, exchange: IExchange) -> None:
         if client.connection.isHalfClosed and not self.ignoreClientAbort:
             client.failResponse(499)
@@ -154,7 +169,8 @@ class Passing:
         if group is not None:
             UpstreamRequest(self, client, exchange, group).start()
             return
-        authority = exchange.authority()
+        assert self._target is not None
+        authority = exchange.authority(self._target(client))
         if authority is None:
             client.failResponse(500)
             return

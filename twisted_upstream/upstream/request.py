@@ -69,13 +69,18 @@ class UpstreamRequest(UpstreamResponse):
         Ask the first server.
         """
         client = self._client
+        out = self._exchange.createRequest()
+        if out is None:
+            self._exchange.finalizeRequest(500)
+            client.failResponse(500)
+            return
+        self._out = out
         client.upstream = self
         attempts = client.attempts
         if attempts is None:
             client.attempts = []
         else:
             attempts.append(None)
-        self._out = self._exchange.createRequest()
         getter = self._getter = self._group.initPeer(client)
         if self._passing.tries:
             getter.limitTries(self._passing.tries)
@@ -286,7 +291,9 @@ class UpstreamRequest(UpstreamResponse):
         if status >= 300:
             if status in retry.CONDITION_OF_STATUS and self._tryAnother(status):
                 return
-            if passing.interceptErrors and client.hasErrorPage(status):
+            if (passing.interceptErrors and client.hasErrorPage(status)) or (
+                status == 404 and passing.intercept404
+            ):
                 self._intercept(head)
                 return
         assert self._peer is not None

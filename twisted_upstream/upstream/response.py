@@ -200,7 +200,7 @@ class UpstreamResponse:
         if received.excess:
             exchange.reusable = False
             if self._client.method != b"HEAD":
-                self._log("warn", exchange.excessMessage, self._action)
+                self._log(exchange.excessLevel, exchange.excessMessage, self._action)
         self._release(exchange.reusable)
         exchange.finalizeRequest(0)
         self.isOver = self._spool is None

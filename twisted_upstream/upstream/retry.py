@@ -44,6 +44,13 @@ HTTP_WORDS: Mapping[str, int] = {
     "off": OFF,
 }
 
+#: The words of C{fastcgi_next_upstream}, C{uwsgi_next_upstream}, C{scgi_next_upstream}.
+CGI_WORDS: Mapping[str, int] = {
+    word: condition
+    for word, condition in HTTP_WORDS.items()
+    if word not in ("http_502", "http_504")
+}
+
 #: The words of C{memcached_next_upstream}.
 MEMCACHED_WORDS: Mapping[str, int] = {
     "error": ERROR,
@@ -103,6 +110,16 @@ def parseConditions(words: Iterable[str], names: Mapping[str, int] = HTTP_WORDS)
         if condition is None:
             raise UnknownCondition(word, index)
         conditions |= condition
+    return OFF if conditions & OFF else conditions
+
+
+def combined(lines: Iterable[int]) -> int:
+    """
+    The conditions that several C{*_next_upstream} of one block enable together.
+    """
+    conditions = 0
+    for each in lines:
+        conditions |= each
     return OFF if conditions & OFF else conditions
 
 
