@@ -302,6 +302,10 @@ class IExchange(Interface):
     )
     scheme: bytes = Attribute("What the error log says before the peer: C{http://}.")
     uri: bytes = Attribute("What the error log says after the peer.")
+    headOffset: int = Attribute(
+        "Set by C{processHeader}: so many bytes at the beginning of what it got do not"
+        " belong to the head, and are left out the next time."
+    )
     excessMessage: str = Attribute(
         "What the error log says when more came than the response."
     )

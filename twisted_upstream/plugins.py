@@ -194,6 +194,7 @@ class Exchange:
     bodyFilter: Callable[[bytes, bool], bytes] | None = None
     scheme: bytes = b""
     uri: bytes = b""
+    headOffset: int = 0
     excessMessage: str = "upstream sent more data than its response"
     excessLevel: str = "warn"
 

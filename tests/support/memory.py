@@ -317,7 +317,7 @@ class Dialed:
         local: bytes | None,
     ) -> None:
         self._dialer = dialer
-        self._protocol = protocol
+        self.protocol = protocol
         self._waiter = waiter
         self.peer = peer
         self.local = local
@@ -342,10 +342,10 @@ class Dialed:
         made = self.socket = MemorySocket(reactor, sockaddr, ("127.0.0.1", 40000))
         made.room = self._dialer.room
         self._dialer.made.append(made)
-        transport = SocketTransport(made, reactor, self._protocol, sockaddr)  # type: ignore[arg-type]  # acts as one
-        self._protocol.makeConnection(transport)
+        transport = SocketTransport(made, reactor, self.protocol, sockaddr)  # type: ignore[arg-type]  # acts as one
+        self.protocol.makeConnection(transport)
         transport.resumeProducing()
-        self._waiter.connectionReady(self._protocol)
+        self._waiter.connectionReady(self.protocol)
 
     def refuse(
         self, number: int = errno.ECONNREFUSED, syscall: str = "connect"

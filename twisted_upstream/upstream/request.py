@@ -12,6 +12,7 @@ C{ngx_http_upstream_next()}, C{ngx_http_upstream_finalize_request()}
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 CONNECTING = "connecting to upstream"
 SENDING = "sending request to upstream"
 
+#: Bytes of a file that are framed at a time.
+_PIECE = 64 * 1024
+
 
 @implementer(IDialWaiter)
 class UpstreamRequest(UpstreamResponse):
@@ -47,7 +51,7 @@ class UpstreamRequest(UpstreamResponse):
     @ivar sent: was anything of the request sent in this attempt?
     """
 
-    __slots__ = ("_begun", "_data", "_giveUp", "_out", "_reused", "sent")
+    __slots__ = ("_begun", "_data", "_giveUp", "_offset", "_out", "_reused", "sent")
 
     def __init__(
         self, passing: Passing, client: Any, exchange: IExchange, group: UpstreamGroup
@@ -60,6 +64,8 @@ class UpstreamRequest(UpstreamResponse):
         super().__init__(passing, client, exchange, group)
         self._giveUp: Callable[[], None] | None = None
         self._data = b""
+        #: How much of a file was framed and sent; C{None}: that is not what is sent.
+        self._offset: int | None = None
         self.sent = False
 
     # ---- attempts -------------------------------------------------------------------
@@ -198,19 +204,44 @@ class UpstreamRequest(UpstreamResponse):
     def _sendBody(self, body: Any) -> None:
         assert self._connection is not None
         transport = self._connection.transport
+        bodyFilter = self._exchange.bodyFilter
         if not body.complete or self._streaming:
             # As it comes.  What came already goes with the head.
             self._streaming = True
             early = body.stream(self)
-            bodyFilter = self._exchange.bodyFilter
             if bodyFilter is not None and (early or body.complete):
                 early = bodyFilter(early, body.complete)
             transport.write(self._out + early)
         elif body.file is not None:
             transport.write(self._out)
-            transport.sendFile(body.file.fileno(), 0, body.size)
+            if bodyFilter is None:
+                transport.sendFile(body.file.fileno(), 0, body.size)
+            else:
+                self._offset = 0
+                self._sendFramed(bodyFilter)
         else:
-            transport.write(self._out + b"".join(body.parts))
+            data = b"".join(body.parts)
+            if bodyFilter is not None:
+                data = bodyFilter(data, True)
+            transport.write(self._out + data)
+
+    def _sendFramed(self, bodyFilter: Callable[[bytes, bool], bytes]) -> None:
+        """
+        More of a body that waits in a file and has to be framed.
+        """
+        connection = self._connection
+        body = self._client.body
+        if connection is None or body is None:
+            return
+        transport = connection.transport
+        while self._offset is not None and not transport.pending:
+            data = os.pread(body.file.fileno(), _PIECE, self._offset)
+            self._offset += len(data)
+            # Nothing to read before the end: somebody has cut the file short.
+            last = self._offset >= body.size or not data
+            if last:
+                self._offset = None
+            transport.write(bodyFilter(data, last))
 
     def bodyReceived(self, data: bytes, last: bool) -> None:
         """
@@ -235,6 +266,12 @@ class UpstreamRequest(UpstreamResponse):
 
     def _requestSent(self) -> None:
         connection = self._connection
+        if self._offset is not None and self._exchange.bodyFilter is not None:
+            self._sendFramed(self._exchange.bodyFilter)
+            if connection is not None and connection.transport.pending:
+                connection.deadline.set(self._passing.sendTimeout)
+                connection.transport.drained = self._requestSent
+                return
         if connection is not None and self._head is None:
             connection.deadline.set(self._passing.readTimeout)
         if self._streaming and self._client.body is not None:
@@ -253,7 +290,8 @@ class UpstreamRequest(UpstreamResponse):
             except InvalidHead as e:
                 self._failed(retry.INVALID_HEADER, e, READING_HEAD)
                 return
-            size = len(data) if head is None else head.consumed
+            offset = exchange.headOffset
+            size = (len(data) if head is None else head.consumed) - offset
             if size > passing.bufferSize or (
                 head is None and size == passing.bufferSize
             ):
@@ -264,7 +302,8 @@ class UpstreamRequest(UpstreamResponse):
                 )
                 return
             if head is None:
-                self._data = data
+                self._data = data[offset:] if offset else data
+                exchange.headOffset = 0
                 assert self._connection is not None
                 if not self._connection.transport.pending:
                     self._connection.deadline.set(passing.readTimeout)
@@ -539,6 +578,7 @@ class UpstreamRequest(UpstreamResponse):
             self._finalize(status)
             return
         self._data = b""
+        self._offset = None
         self._exchange.reinitRequest()
         self._connect()
 

@@ -170,12 +170,12 @@ def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | No
     return response
 
 
-_STATUS_LINE = re.compile(
+STATUS_LINE = re.compile(
     rb"HTTP/([1-9][0-9]{0,2})\.0*([0-9]{1,3}) +(([0-9]{3})(?:[ .][^\r\n]*+)?)\r?\n"
 )
 
 # What may become a status line.
-_mayBecome = re.compile(
+mayBecomeStatusLine = re.compile(
     rb"(?:H(?:T(?:T(?:P(?:/(?:[1-9][0-9]{0,2}(?:\.(?:0*[0-9]{0,3}(?:(?<=[0-9]) +"
     rb"(?:[0-9](?:[0-9](?:[0-9](?:[ .][^\r\n]*+)?\r?)?)?)?)?)?)?)?)?)?)?)?)?"
 ).fullmatch
@@ -186,13 +186,13 @@ def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
     The same as L{parseResponse}, line by line.
     """
     head = data[start : start + limit]
-    line = _STATUS_LINE.match(head)
+    line = STATUS_LINE.match(head)
     if line is None:
         # nginx takes spaces between the digits of a status, too, and passes on
         # nonsense.
-        if _mayBecome(head) is None:
+        if mayBecomeStatusLine(head) is None:
             raise NotHTTP("upstream sent no valid HTTP/1.0 header")
-        _checkRoom(head, limit)
+        checkRoom(head, limit)
         return None
     major, minor = int(line[1]), int(line[2])
     version = 10 * major + min(minor, 9)
@@ -204,12 +204,12 @@ def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
     except InvalidField as e:
         raise InvalidHead(f'upstream sent invalid header: "{e.shown}"') from None
     if found is None:
-        _checkRoom(head, limit)
+        checkRoom(head, limit)
         return None
     fields, end = found
     response = HTTP1Response(version, status, line[3], b"", {}, start + end)
     if status != EARLY_HINTS:
-        fields = _judge(response, fields)
+        fields = judgeFields(response, fields)
     response.fields = joinFields(fields)
     for name, value in fields:
         response.values.setdefault(name.lower(), value)
@@ -217,7 +217,7 @@ def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
     return response
 
 
-def _checkRoom(head: bytes, limit: int) -> None:
+def checkRoom(head: bytes, limit: int) -> None:
     """
     Refuse a head that is not complete when there is no room for more of it.
     """
@@ -225,7 +225,7 @@ def _checkRoom(head: bytes, limit: int) -> None:
         raise InvalidHead("upstream sent too big header")
 
 
-def _judge(response: HTTP1Response, fields: list[Field]) -> list[Field]:
+def judgeFields(response: HTTP1Response, fields: list[Field]) -> list[Field]:
     """
     Read the fields that say something about the message.
 
