@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from twisted_upstream.config.build import Block, Grammar
 from twisted_upstream.config.directive import Where, directive, words
+from twisted_upstream.config.regex import compileMatcher
 from twisted_upstream.config.syntax import ConfigError, Node, Problem, parse
-from twisted_upstream.http.regex import compileMatcher
 from twisted_upstream.variables import Variables
 from twisted_upstream.wire.head import ResponseHead
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..config.directive import HTTP_ANY, directive
-from ..http.regex import Matcher, compileMatcher
+from ..config.regex import Matcher, compileMatcher
 
 if TYPE_CHECKING:
     from ..config.build import Block

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .. import plugins
 from ..config.build import Block
 from ..config.directive import Where
+from ..config.regex import compileMatcher
 from ..config.syntax import ConfigError, Node, Problem
 from ..config.values import Template
 from ..interfaces import IDialect
@@ -43,15 +44,14 @@ from .phases.realip import compileRealip
 from .phases.rewrite import compileRewrite
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
-from .regex import compileMatcher
 from .routing import Address, ServedBy, Server
 from .variables import addVariables
 
 if TYPE_CHECKING:
+    from ..config.regex import Matcher
     from ..logs import Logs
     from ..upstream.connection import UpstreamFactory
     from ..upstream.group import Surroundings
-    from .regex import Matcher
 
 
 class Socket:

@@ -14,11 +14,11 @@ from ..wire.uri import escapeUri
 
 if TYPE_CHECKING:
     from ..config.build import Block
+    from ..config.regex import Matcher
     from ..logs import ErrorLog
     from ..wire.head import ResponseHead
     from .options import LocationOptions
     from .phases.headers import Trailers
-    from .regex import Matcher
     from .request import Request
 
 #: URIs whose locations are remembered; then all are forgotten.

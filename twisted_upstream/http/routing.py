@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from .dates import formatDate
 
 if TYPE_CHECKING:
+    from ..config.regex import Matcher
     from ..net.deadline import Deadlines
     from ..variables import Getter, Variables
     from ..wire.http1 import HeadLimits
     from .location import Location, Locations
-    from .regex import Matcher
 
 
 class Server:

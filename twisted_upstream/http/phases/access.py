@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...config.cidr import Network, parseNetwork, unmapped
 from ...config.directive import HTTP_ANY, Where, directive, nothing, oneOf
-from .cidr import Network, parseNetwork, unmapped
 
 if TYPE_CHECKING:
     from ...config.build import Block

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from ...config.cidr import Network, inAny, parseNetwork
 from ...config.directive import HTTP_ANY, directive, flag, text
 from ...net.sockaddr import parseLiteral
 from ...wire.fields import firstValue
-from .cidr import Network, inAny, parseNetwork
 
 if TYPE_CHECKING:
     from ...config.build import Block

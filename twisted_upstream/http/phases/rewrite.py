@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...config.directive import HTTP_ANY, Where, directive, flag
+from ...config.regex import Matcher, compileMatcher
 from ...config.values import parseNumber
 from ...wire.uri import unescapeRedirect
-from ..regex import Matcher, compileMatcher
 from .conditional import conditional
 from .error_page import ownHead
 from .paths import compileType

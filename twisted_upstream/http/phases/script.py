@@ -12,9 +12,9 @@ from collections.abc import Callable
 from errno import ENAMETOOLONG, ENOENT, ENOTDIR
 from typing import TYPE_CHECKING, Any
 
+from ...config.regex import compileMatcher
 from ...config.values import Variable, parseTemplate
 from ...wire.uri import escapeArgs
-from ..regex import compileMatcher
 
 if TYPE_CHECKING:
     from ...config.syntax import Node

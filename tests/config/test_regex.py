@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_upstream.http.regex}.
+Tests for L{twisted_upstream.config.regex}.
 """
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakerequest import FakeBuild, FakeRequest, messages
+from twisted_upstream.config.regex import compileMatcher, compileRegex, translate
 from twisted_upstream.config.syntax import ConfigError, Node
-from twisted_upstream.http.regex import compileMatcher, compileRegex, translate
 
 NODE = Node("location")
 

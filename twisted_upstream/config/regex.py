@@ -19,7 +19,7 @@ from re import Pattern
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..config.syntax import Node
+    from .syntax import Node
 
 _POSIX = {
     "alpha": "a-zA-Z",

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_upstream.http.phases.cidr}.
+Tests for L{twisted_upstream.config.cidr}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.http.phases.cidr import inAny, parseNetwork, unmapped
+from twisted_upstream.config.cidr import inAny, parseNetwork, unmapped
 
 
 def packed(text: str) -> bytes:
