@@ -75,11 +75,25 @@ _BALANCERS = {
         "The server with the fewest requests under way for its weight; equals take"
         " turns.",
     ),
+    "least_time": (
+        "least_time header | last_byte [inflight];",
+        "The server that is expected to be through first: the average time of its"
+        " answers (to their head, or whole; in milliseconds, clusters of 20), times"
+        " the requests under way and one, for its weight; equals take turns. The"
+        " average of a server that is not asked halves in each `fail_timeout`."
+        " `inflight`: a server whose requests have waited longer than its average is"
+        " as slow as that already.",
+    ),
     "random": (
-        "random [two [least_conn]];",
+        "random [two [least_conn | least_time[=header | last_byte | ewma]]];",
         "A server by chance, as often as its weight says; `two`: the one of two with"
-        " fewer requests under way for its weight. Servers after it cannot be"
-        " `backup`.",
+        " fewer requests under way for its weight, or with the smaller estimate of"
+        " `least_time` (by itself: `header`). `ewma` is of twisted_upstream: a"
+        " server's cost rises at once to the longest time to a head and sinks slowly,"
+        " its load is `max(cost * w, 1 ms) * (1 + conns) / weight`; with a shorter time"
+        " `t`, `cost` becomes `cost * w + t * (1 - w)`, where `w = exp(-elapsed / 10"
+        " s)` and `elapsed` is the time since the last answer; failures count when"
+        " they took longer. Servers after it cannot be `backup`.",
     ),
 }
 _DEFAULTS_BY_NAME = {

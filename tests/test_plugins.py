@@ -98,6 +98,7 @@ class Line:
 
     def __init__(self, *arguments: str) -> None:
         self.arguments = arguments
+        self.place = "http"
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: text.encode()

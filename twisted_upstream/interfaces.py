@@ -54,6 +54,7 @@ class IBalancerLine(Interface):
     """
 
     arguments: Sequence[str] = Attribute("The words after the directive's name.")
+    place: str = Attribute("Where the group is: C{http} or C{stream}.")
 
     def compile(text: str) -> Callable[[IClient], bytes]:
         """

@@ -5,7 +5,7 @@ and no attention to speed; and random histories that compare them with our gette
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -52,6 +52,11 @@ class RulePeer:
     fails: int = 0
     accessed: int = 0
     checked: int = 0
+    times: dict[str, int] = field(default_factory=dict)
+    inflightReqs: int = 0
+    inflightTime: int = 0
+    inflightLast: int = 0
+    inflightChanged: int = 0
 
     def __post_init__(self) -> None:
         self.effectiveWeight = self.weight
@@ -78,6 +83,7 @@ class RuleRequest:
         self.tried = [False] * len(primary.peers)
         self.current = -1
         self.hint: bytes | None = None
+        self.seconds: Callable[[], float] = lambda: 0.0
 
     def failed(self, i: int, now: int) -> bool:
         p = self.list.peers[i]
@@ -200,6 +206,11 @@ class RuleRequest:
         elif p.accessed < p.checked:
             p.fails = 0
 
+    def notify(self, milestone: str) -> None:
+        p = self.list.peers[self.current]
+        if milestone == "connect" and p.accessed < p.checked:
+            p.fails = 0
+
 
 class RuleLeastConn(RuleRequest):
     """
@@ -243,6 +254,124 @@ class RuleLeastConn(RuleRequest):
                     best = i
         peers[best].currentWeight -= total
         return self.take(best, now)
+
+
+def ruleAverage(old: int, value: int) -> int:
+    """
+    A moving average of milliseconds.
+    """
+    return value if old == 0 else int(0.5 + (0.05 * value + 0.95 * old))
+
+
+class RuleLeastTime(RuleRequest):
+    """
+    One request by C{least_time}.
+    """
+
+    def __init__(self, primary: RuleList, mode: str, useInflight: bool) -> None:
+        super().__init__(primary)
+        self.mode = mode
+        self.useInflight = useInflight
+        self.inflight = False
+        self.state: dict[str, int] = {}
+
+    @property
+    def ms(self) -> int:
+        return int(self.seconds() * 1000)
+
+    def eta(self, p: RulePeer, now: int) -> int:
+        rt = p.times.get(self.mode, 0)
+        d = now - p.checked
+        if d > p.failTimeout:
+            rt = rt >> (d // (p.failTimeout + 1))
+        if p.inflightReqs > 0:
+            rt = max(rt, p.inflightTime)
+        rt = 5000 if rt > 5000 else rt + 20 - rt % 20
+        return rt * (1 + p.conns)
+
+    def get(self, now: int) -> RulePeer | None:
+        self.begun = self.ms
+        self.state = {}
+        if self.list.single:
+            return self.roundRobin(now)
+        peers = self.list.peers
+        best = self.bySid(now)
+        if best is None:
+            best = self.byTime(now)
+        if best is None:
+            return self.get(now) if self.toBackup() else None
+        p = peers[best]
+        if self.useInflight:
+            if p.inflightReqs:
+                p.inflightLast += (self.ms - p.inflightChanged) * p.inflightReqs
+            p.inflightChanged = self.ms
+            p.inflightReqs += 1
+            self.inflight = True
+        return self.take(best, now)
+
+    def byTime(self, now: int) -> int | None:
+        peers = self.list.peers
+        best: int | None = None
+        bestEta, many = 0, False
+        for i, p in enumerate(peers):
+            if not self.usable(i, now):
+                continue
+            if p.inflightReqs > 0:
+                ift = p.inflightLast // p.inflightReqs + (self.ms - p.inflightChanged)
+                p.inflightTime = ruleAverage(p.inflightTime, ift)
+            eta = self.eta(p, now)
+            if best is None or eta * peers[best].weight < bestEta * p.weight:
+                best, bestEta, many = i, eta, False
+            elif eta * peers[best].weight == bestEta * p.weight:
+                many = True
+        if best is None:
+            return None
+        total = 0
+        if many:
+            for i in range(best, len(peers)):
+                p = peers[i]
+                if self.eta(p, now) * peers[best].weight != bestEta * p.weight:
+                    continue
+                if not self.usable(i, now):
+                    continue
+                p.currentWeight += p.effectiveWeight
+                total += p.effectiveWeight
+                if p.effectiveWeight < p.weight:
+                    p.effectiveWeight += 1
+                if p.currentWeight > peers[best].currentWeight:
+                    best = i
+        peers[best].currentWeight -= total
+        return best
+
+    def notify(self, milestone: str) -> None:
+        p = self.list.peers[self.current]
+        last = self.state[milestone] = self.ms - self.begun
+        if self.useInflight and milestone == self.mode:
+            p.times[milestone] = ruleAverage(p.times.get(milestone, 0), last)
+            if self.inflight:
+                self.inflightDone(p, last)
+        super().notify(milestone)
+
+    def inflightDone(self, p: RulePeer, last: int) -> None:
+        if p.inflightReqs == 1:
+            p.inflightLast = 0
+        else:
+            p.inflightLast += (self.ms - p.inflightChanged) * p.inflightReqs - last
+            p.inflightChanged = self.ms
+        p.inflightReqs -= 1
+        self.inflight = False
+
+    def free(self, outcome: int, now: int) -> None:
+        p = self.list.peers[self.current]
+        response = self.ms - self.begun
+        if self.inflight:
+            self.inflightDone(p, response)
+        if outcome == 0 and self.state:
+            p.times["last_byte"] = ruleAverage(p.times.get("last_byte", 0), response)
+            for name, time in self.state.items():
+                if not (self.useInflight and name == self.mode):
+                    p.times[name] = ruleAverage(p.times.get(name, 0), time)
+        super().free(outcome, now)
 
 
 class RuleRandom(RuleRequest):
@@ -449,8 +578,13 @@ class History:
         seed: int,
         balancer: IPeerInit,
         makeRule: MakeRule,
+        milestones: Sequence[str] = ("header",),
     ) -> None:
+        """
+        @param milestones: what attempts reach, in order.
+        """
         self.test = test
+        self.milestones = milestones
         self.chance = Random(seed)
         self.ourChance = Random(seed + 1)
         self.ruleChance = Random(seed + 1)
@@ -469,6 +603,7 @@ class History:
         peers, self.rule = self.makePair(primaries, ourNext, ruleNext)
         balancer.initUpstream(peers)
         self.open: list[tuple[PeerGetter, RuleRequest, Peer]] = []
+        self.ahead: dict[RuleRequest, list[str]] = {}
         self.failed: list[tuple[PeerGetter, RuleRequest]] = []
 
     def makePair(
@@ -506,8 +641,10 @@ class History:
         if kind < 0.4:
             self.begin()
         elif kind < 0.5:
-            self.clock.advance(self.chance.choice((0.3, 1, 1, 2, 4, 11)))
-        elif kind < 0.8 and self.open:
+            self.clock.advance(self.chance.choice((0.04, 0.3, 1, 1, 2, 4, 11)))
+        elif kind < 0.6 and self.open:
+            self.reach()
+        elif kind < 0.85 and self.open:
             self.end()
         elif self.failed:
             getter, rule = self.failed.pop(self.chance.randrange(len(self.failed)))
@@ -522,6 +659,7 @@ class History:
         )
         getter: Any = self.balancer.initPeer(client)
         rule = self.makeRule(self.rule, client, self.ruleChance)
+        rule.seconds = self.clock.seconds
         if self.chance.random() < 0.2:
             getter.hint = rule.hint = choice((b"s", b"t", b"10.0.0.0:80", b"none"))
         self.get(getter, rule)
@@ -534,6 +672,14 @@ class History:
             return
         self.test.assertEqual(self.ours.index(peer), self.rules.index(expected))
         self.open.append((getter, rule, peer))
+        self.ahead[rule] = list(self.milestones)
+
+    def reach(self) -> None:
+        getter, rule, peer = self.open[self.chance.randrange(len(self.open))]
+        if self.ahead[rule]:
+            milestone = self.ahead[rule].pop(0)
+            getter.notifyPeer(peer, milestone, 0.0)
+            rule.notify(milestone)
 
     def end(self) -> None:
         getter, rule, peer = self.open.pop(self.chance.randrange(len(self.open)))
@@ -574,12 +720,13 @@ def compareHistories(
     makeBalancer: Callable[[], IPeerInit],
     makeRule: MakeRule,
     count: int = 200,
+    milestones: Sequence[str] = ("header",),
 ) -> None:
     """
     Live through C{count} histories.
     """
     for seed in range(count):
-        history = History(test, seed, makeBalancer(), makeRule)
+        history = History(test, seed, makeBalancer(), makeRule, milestones)
         try:
             for _ in range(80):
                 history.step()

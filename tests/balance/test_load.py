@@ -44,8 +44,9 @@ class Line:
     A directive's arguments.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, place: str = "http") -> None:
         self.arguments: Sequence[str] = arguments
+        self.place = place
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: client.variable(text)
@@ -256,6 +257,21 @@ class DirectiveTests(SynchronousTestCase):
             ),
             (randomChoice, ("three",), 'invalid parameter "three"'),
             (randomChoice, ("two", "least"), 'invalid parameter "least"'),
+            (
+                randomChoice,
+                ("two", "least_time=connect"),
+                'invalid parameter "least_time=connect"',
+            ),
+            (
+                randomChoice,
+                ("two", "least_time="),
+                'invalid parameter "least_time="',
+            ),
+            (
+                randomChoice,
+                ("two", "least_conn=ewma"),
+                'invalid parameter "least_conn=ewma"',
+            ),
         ):
             line = Line(*arguments)
             error = self.assertRaises(ConfigError, balancer.peerInit, line, None)

@@ -24,7 +24,16 @@ class Reply:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.sent: list[tuple[float, bytes]] = []
-        self.connection: Any = SimpleNamespace(transport=SimpleNamespace(pending=0))
+        self.heads = b""
+        self.connection: Any = SimpleNamespace(
+            transport=SimpleNamespace(pending=0, write=self.writeHead)
+        )
+
+    def writeHead(self, data: bytes) -> None:
+        """
+        Bytes of the head.
+        """
+        self.heads += data
 
     def writeBody(self, data: bytes) -> None:
         """
@@ -80,6 +89,18 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(self.reply.data(), data)
         self.assertEqual(pace.waiting, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_head(self) -> None:
+        """
+        The head counts, and is not framed as the body is.
+        """
+        pace = self.pace(100)
+        pace.begin(b"h" * 250, b"b" * 100)
+        self.assertEqual((len(self.reply.heads), self.reply.data()), (100, b""))
+        self.clock.pump([0.1] * 50)
+        self.assertEqual(self.reply.heads, b"h" * 250)
+        self.assertEqual(self.reply.data(), b"b" * 100)
+        self.assertGreater(self.reply.sent[-1][0], 2.0)
 
     def test_notMuchSlower(self) -> None:
         """

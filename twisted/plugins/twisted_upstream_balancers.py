@@ -9,6 +9,7 @@ from twisted_upstream.plugins import Pointer
 _BALANCE = "twisted_upstream.balance"
 
 leastConn = Pointer(IBalancer, "least_conn", f"{_BALANCE}.load:leastConn")
+leastTime = Pointer(IBalancer, "least_time", f"{_BALANCE}.least_time:leastTime")
 randomChoice = Pointer(IBalancer, "random", f"{_BALANCE}.load:randomChoice")
 hashKey = Pointer(IBalancer, "hash", f"{_BALANCE}.hashing:hashKey")
 ipHash = Pointer(IBalancer, "ip_hash", f"{_BALANCE}.hashing:ipHash")

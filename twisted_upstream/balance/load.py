@@ -142,11 +142,19 @@ class RandomTwoGetter(RandomGetter):
                 self.misses += 1
             elif first is None:
                 first = peer
-            elif peer.conns * first.weight > first.conns * peer.weight:
+            elif self.isWorse(peer, first, now):
                 return first
             else:
                 return peer
         return None
+
+    def isWorse(self, peer: Peer, first: Peer, now: int) -> bool:
+        """
+        Shall C{first}, drawn before C{peer}, be taken?
+
+        @param now: whole seconds.
+        """
+        return peer.conns * first.weight > first.conns * peer.weight
 
 
 @implementer(IPeerInit)
@@ -204,7 +212,8 @@ class _LeastConnDirective:
 @implementer(IBalancer)
 class _RandomDirective:
     """
-    C{random [two [least_conn]];}
+    C{random [two [METHOD]];}  METHOD is C{least_conn}, C{least_time[=TIME]} or
+    C{least_time=ewma}.
     """
 
     directive = "random"
@@ -220,10 +229,21 @@ class _RandomDirective:
         arguments = line.arguments
         if len(arguments) > 2:
             raise line.error('invalid number of arguments in "random" directive')
-        for word, wanted in zip(arguments, ("two", "least_conn"), strict=False):
-            if word != wanted:
-                raise line.error(f'invalid parameter "{word}"')
-        return RandomChoice(two=bool(arguments))
+        if arguments and arguments[0] != "two":
+            raise line.error(f'invalid parameter "{arguments[0]}"')
+        if len(arguments) < 2 or arguments[1] == "least_conn":
+            return RandomChoice(two=bool(arguments))
+        # They are made of what is in this module.
+        from . import ewma, least_time
+
+        method, _, time = arguments[1].partition("=")
+        if arguments[1] == "least_time=ewma":
+            return ewma.RandomTwoEwma()
+        times = least_time.TIMES[line.place]
+        time = time or times[0]
+        if method != "least_time" or time not in times or arguments[1][-1] == "=":
+            raise line.error(f'invalid parameter "{arguments[1]}"')
+        return least_time.RandomTwoLeastTime(time)
 
 
 leastConn = _LeastConnDirective()

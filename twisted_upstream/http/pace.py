@@ -56,14 +56,26 @@ class Pace:
         self._seconds = seconds
         self._begun = int(seconds())
         self._sent = 0
-        self._parts: deque[memoryview | tuple[int, int, int]] = deque()
+        self._parts: deque[bytes | memoryview | tuple[int, int, int]] = deque()
         self._deadline = deadlines.new(self._send)
         self.waiting = 0
         self.drained: Callable[[], None] | None = None
 
+    def begin(self, head: bytes, body: bytes) -> None:
+        """
+        Bytes to send: the response's head, which counts, too, and what is there of the
+        body.
+        """
+        if head:
+            self._parts.append(head)
+        if body:
+            self._parts.append(memoryview(body))
+        self.waiting += len(head) + len(body)
+        self._send()
+
     def add(self, data: bytes) -> None:
         """
-        Bytes to send.
+        Bytes of the body to send.
         """
         self._parts.append(memoryview(data))
         self.waiting += len(data)
@@ -97,18 +109,22 @@ class Pace:
         while self._parts and allowed > 0:
             size = min(allowed, _MOST)
             part = self._parts.popleft()
-            if isinstance(part, memoryview):
-                if len(part) > size:
-                    self._parts.appendleft(part[size:])
-                    part = part[:size]
-                count = len(part)
-                self._reply.writeBody(bytes(part))
-            else:
+            if isinstance(part, tuple):
                 fd, offset, count = part
                 if count > size:
                     self._parts.appendleft((fd, offset + size, count - size))
                     count = size
                 self._reply.writeRegion(fd, offset, count)
+            else:
+                if len(part) > size:
+                    self._parts.appendleft(part[size:])
+                    part = part[:size]
+                count = len(part)
+                if isinstance(part, bytes):
+                    # The head has no frames.
+                    transport.write(part)
+                else:
+                    self._reply.writeBody(bytes(part))
             allowed -= count
             self._sent += count
             self.waiting -= count

@@ -95,9 +95,7 @@ class Reply(Client):
         if location.limitsRate is not None or self.limitRate:
             self._startPace()
         if self._pace is not None:
-            self.connection.transport.write(data)
-            if body:
-                self.sendBody(body)
+            self._pace.begin(data, body)
             if complete:
                 self.endResponse()
             return

@@ -136,9 +136,13 @@ class BalancerLine:
     """
 
     def __init__(
-        self, node: Node, compile: Callable[[str, Node], Callable[[Any], bytes]]
+        self,
+        node: Node,
+        compile: Callable[[str, Node], Callable[[Any], bytes]],
+        place: str = "http",
     ) -> None:
         self.arguments = node.words
+        self.place = place
         self._node = node
         self._compile = compile
 
@@ -272,10 +276,11 @@ class UpstreamGroups:
                     methods.append((index, plugin))
                 chosen.append((plugin.layer, node, plugin))
         init: IPeerInit = RoundRobin()
+        place = "stream" if block.where is Where.STREAM_UPSTREAM else "http"
         # Of several methods the last one stays; the others are made to be checked.
         for _, node, plugin in sorted(chosen, key=lambda each: each[0]):
             inner = None if plugin.layer == 0 else init
-            init = plugin.peerInit(BalancerLine(node, self._compile), inner)
+            init = plugin.peerInit(BalancerLine(node, self._compile, place), inner)
         places = {id(line): index for index, line in enumerate(lines)}
 
         def allows(line: Node) -> bool:

@@ -327,16 +327,20 @@ class UpstreamRequest(UpstreamResponse):
         if not attempt.status:
             attempt.status = status
         self._data = b""
-        if status >= 300:
-            if status in retry.CONDITION_OF_STATUS and self._tryAnother(status):
-                return
-            if (passing.interceptErrors and client.hasErrorPage(status)) or (
-                status == 404 and passing.intercept404
-            ):
-                self._intercept(head)
-                return
+        if (
+            status >= 300
+            and status in retry.CONDITION_OF_STATUS
+            and self._tryAnother(status)
+        ):
+            return
         assert self._peer is not None
         self._getter.notifyPeer(self._peer, "header", attempt.headerTime)
+        if status >= 300 and (
+            (passing.interceptErrors and client.hasErrorPage(status))
+            or (status == 404 and passing.intercept404)
+        ):
+            self._intercept(head)
+            return
         self._head = head
         client.upstreamFields = head.fields
         buffered = passing.buffering
