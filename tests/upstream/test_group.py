@@ -167,3 +167,33 @@ class ReplacePeersTests(ConversationCase):
         new.sends(answer(b"new"))
         client.hears(200, b"new")
         talk.isQuiet()
+
+
+class HealthScopeTests(ConversationCase):
+    """
+    C{health_scope}
+    """
+
+    def test_address(self) -> None:
+        """
+        Groups that say C{address} share what they know of a server; others do not.
+        """
+        blocks = "".join(
+            f"upstream {name} {{ {scope} server 10.0.0.1; server 10.0.0.{index}; }}"
+            for index, (name, scope) in enumerate(
+                (
+                    ("one", "health_scope address;"),
+                    ("two", "health_scope address;"),
+                    ("three", "health_scope group;"),
+                    ("u", ""),
+                ),
+                2,
+            )
+        )
+        talk = self.talk(proxy(http=blocks))
+        first = {group.host: group.peers.peers[0] for group in talk.http.groups}
+        first["one"].fails = 1
+        self.assertEqual(
+            {name: first[name].fails for name in ("one", "two", "three", "u")},
+            {"one": 1, "two": 1, "three": 0, "u": 0},
+        )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import md5
 from random import Random
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from zope.interface import implementer
 
@@ -63,7 +63,10 @@ class Peer:
     @ivar maxConns: limit of C{conns}; 0: none.
     @ivar down: not to be chosen: bits L{DOWN} and L{DRAINING}.
     @ivar tlsSession: what a later TLS handshake with it can resume.
+    @cvar sharesHealth: do other groups learn from its C{fails}?
     """
+
+    sharesHealth: ClassVar[bool] = False
 
     __slots__ = (
         "__weakref__",
@@ -302,9 +305,10 @@ class PeerGetter:
         peer.conns -= 1
         peers = self.peers
         if peers.single is not None:
-            peer.fails = 0
             self.tries = 0
-            return
+            if not peer.sharesHealth:
+                peer.fails = 0
+                return
         if outcome & Outcome.FAILED:
             self._failed(peer)
         elif peer.accessed < peer.checked:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from .. import plugins
+from ..balance.health import HealthRecords
 from ..config.build import Block, Grammar
 from ..config.syntax import COMMAND_LINE, ConfigError, Document, Node, Problem, parse
 from ..http.access_log import AccessLogOptions
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
 
 #: Numbers clients' and servers' connections alike, over all configurations.
 _numbers = count(1)
+#: Health of servers, over all configurations: a reload makes no server well.
+_health = HealthRecords()
 
 _OPTIONS = (
     MainOptions,
@@ -237,6 +240,7 @@ class Cycle:
                 clock=self._reactor,
                 random=Random(),
                 lookUp=lookUp,
+                health=_health,
             ),
             factory=UpstreamFactory(self._deadlines, seconds, _numbers.__next__),
             dial=self._dial,

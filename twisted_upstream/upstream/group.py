@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass, field, make_dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from .. import plugins
+from ..balance.health import HealthRecords
 from ..balance.peers import Peer, Peers, Sockaddr
 from ..balance.round_robin import RoundRobin
 from ..config.build import Block
@@ -39,11 +40,13 @@ class Surroundings:
 
     @ivar lookUp: addresses of a host name, in order; called while a configuration is
         built, and may block.
+    @ivar health: of the servers whose groups share it.
     """
 
     clock: IReactorTime
     random: Random
     lookUp: Callable[[str], Sequence[str]]
+    health: HealthRecords = field(default_factory=HealthRecords)
 
 
 def lookUp(host: str) -> list[str]:
@@ -224,6 +227,9 @@ class UpstreamGroups:
         problems: list[Any] = []
         primary: list[Peer] = []
         backup: list[Peer] = []
+        makePeer: Callable[..., Peer] = Peer
+        if options.healthScope == "address":
+            makePeer = self._surroundings.health.makePeer
         for line in lines:
             try:
                 if line.backup and not allowsBackup(line.node):
@@ -231,7 +237,7 @@ class UpstreamGroups:
                         'balancing method does not support parameter "backup"'
                     )
                 (backup if line.backup else primary).extend(
-                    self._peersOf(line, defaultPort)
+                    self._peersOf(line, defaultPort, makePeer)
                 )
             except ConfigError as e:
                 problems += e.problems
@@ -289,13 +295,15 @@ class UpstreamGroups:
 
         return init, allows
 
-    def _peersOf(self, line: ServerLine, defaultPort: int) -> list[Peer]:
+    def _peersOf(
+        self, line: ServerLine, defaultPort: int, makePeer: Callable[..., Peer]
+    ) -> list[Peer]:
         try:
             address = parseAddress(line.address, defaultPort)
         except ValueError as e:
             raise line.node.error(f'{e} in upstream "{line.address}"', word=0) from None
         return [
-            Peer(
+            makePeer(
                 sockaddrName(sockaddr),
                 sockaddr,
                 server=line.address,

@@ -20,6 +20,7 @@ from ..config.directive import (
     directive,
     flag,
     number,
+    oneOf,
     seconds,
     size,
     template,
@@ -519,6 +520,17 @@ class UpstreamOptions:
         default=60.0,
         unit="seconds",
         doc="How long an idle connection to a server is kept.",
+    )
+    healthScope: str = directive(
+        "health_scope",
+        Where.UPSTREAM | Where.STREAM_UPSTREAM,
+        oneOf("group", "address"),
+        default="group",
+        doc="Who learns from a server's failures: this group, or all groups, of C{http}"
+        " and C{stream}, that say C{address} and have a server with the same address."
+        " C{max_fails} and C{fail_timeout} stay those of each group. What is known"
+        " outlives a reload.",
+        origin="ours",
     )
     zone: tuple[str, int] = directive(
         "zone",
