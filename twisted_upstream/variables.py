@@ -73,6 +73,20 @@ def _unlessAssigned(name: str, getter: Getter) -> Getter:
     return get
 
 
+def remembered(name: str, evaluate: Value) -> Getter:
+    """
+    A variable that is computed at most once per request; C{request.values} keeps it.
+    """
+
+    def get(request: Any) -> bytes | None:
+        value: bytes | None = request.values.get(name)
+        if value is None:
+            value = request.values[name] = evaluate(request)
+        return value
+
+    return get
+
+
 def escapeLog(value: bytes) -> bytes:
     """
     The default escaping of access logs: C{"}, C{\\}, controls and bytes above 126

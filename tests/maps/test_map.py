@@ -13,7 +13,8 @@ from tests.support.fakerequest import (
     messages,
 )
 from twisted_upstream.config.syntax import ConfigError
-from twisted_upstream.maps.map import MapOptions, defineMaps
+from twisted_upstream.maps.define import defineMaps
+from twisted_upstream.maps.map import MapOptions
 
 
 class MapTests(SynchronousTestCase):

@@ -40,7 +40,7 @@ from .phases.access import compileAccess, compileLimitExcept, isInternal
 from .phases.error_page import ErrorPageOptions, compileErrorPages, signature
 from .phases.headers import compileHeaders, compileTrailers
 from .phases.paths import compilePaths
-from .phases.realip import compileRealip
+from .phases.realip import compileRealip, forwardedFor
 from .phases.rewrite import compileRewrite
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
@@ -182,7 +182,7 @@ class HTTPBuild:
 
         @raise ConfigError: with every mistake there is.
         """
-        from ..maps.map import defineMaps
+        from ..maps.define import defineMaps
 
         variables = self.variables
         addVariables(variables)
@@ -193,7 +193,7 @@ class HTTPBuild:
             with self._collecting():
                 self._dialectVariables(name)
         with self._collecting():
-            defineMaps(self.block, self)
+            defineMaps(self.block, self, forwardedFor)
         with self._collecting():
             self._accessLogs = AccessLogs(
                 self.block, self._logs, variables, self.prefix

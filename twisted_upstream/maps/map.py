@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..config.directive import Where, directive, number, size
+from ..variables import remembered
 
 if TYPE_CHECKING:
-    from ..config.build import Block
     from ..config.syntax import Node
     from ..variables import Getter, Value
 
@@ -171,7 +171,7 @@ def _longestTail(table: dict[bytes, Value], name: bytes) -> Value | None:
     return None
 
 
-class _Map:
+class Map:
     """
     One map: defined at once, filled when all maps are known.
     """
@@ -192,15 +192,7 @@ class _Map:
         """
         if self.volatile:
             return self._evaluate
-        name, evaluate = self.name, self._evaluate
-
-        def get(request: Any) -> bytes | None:
-            value: bytes | None = request.values.get(name)
-            if value is None:
-                value = request.values[name] = evaluate(request)
-            return value
-
-        return get
+        return remembered(self.name, self._evaluate)
 
     def _evaluate(self, request: Any) -> bytes:
         value = self._table.find(request, self._source(request))
@@ -233,22 +225,3 @@ class _Map:
             table.addRegex(build.compileMatcher(pattern, line, caseless), value)
         else:
             table.addKey(key.removeprefix("\\"), value, line)
-
-
-def defineMaps(block: Block, build: Any) -> None:
-    """
-    Define the variables of all maps of a C{http} or C{stream} block.
-
-    To be called before anything else of the block is compiled: maps may use each other
-    and variables that C{set} assigns, whatever the order in the file.
-
-    @param build: the composition at hand: C{compile}, C{variables}, and
-        C{compileMatcher(text, node, ignoreCase)}, which compiles a regular expression
-        and declares its named groups.
-    @raise ConfigError: a map is wrong.
-    """
-    maps = [_Map(node) for node in block.of(MapOptions).maps]
-    for each in maps:
-        build.variables.define(each.name, each.getter())
-    for each in maps:
-        each.fill(build)

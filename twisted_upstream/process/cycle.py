@@ -45,7 +45,7 @@ from ..http.routing import Address, ServedBy
 from ..http.server import HTTPServerFactory
 from ..interfaces import IDialect
 from ..logs import ErrorLogOptions, Logs
-from ..maps.map import MapOptions
+from ..maps import define
 from ..net.deadline import Deadlines
 from ..net.dialer import DialOptions, SocketDialer
 from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
@@ -90,7 +90,7 @@ _OPTIONS = (
     RewriteOptions,
     StaticOptions,
     TryFilesOptions,
-    MapOptions,
+    *define.OPTIONS,
     GroupOptions,
     UpstreamOptions,
 )

@@ -1,0 +1,1 @@
+`geo` (with `ranges`, `proxy`, IPv6) and `split_clients`.
