@@ -18,8 +18,8 @@ from zope.interface import implementer
 
 from ..config.build import Block
 from ..config.directive import HTTP_ANY, directive, flag, text
+from ..config.regex import compileRegex
 from ..config.syntax import Node
-from ..http.regex import compileRegex
 from ..interfaces import IDialect, IInputFilter
 from ..plugins import Dialect
 from ..wire.body import InvalidBody
