@@ -68,6 +68,25 @@ def anchor(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
+class PicturesTests(SynchronousTestCase):
+    """
+    Tests for the pictures of docs/balancing.md.
+    """
+
+    def test_upToDate(self) -> None:
+        """
+        They are what the simulation draws, and the page shows each.
+        """
+        generator = runpy.run_path(str(DOCS / "generate_balancing.py"))
+        made: dict[str, str] = generator["pictures"]()
+        page = (DOCS / "balancing.md").read_text()
+        kept = {path.name: path.read_text() for path in (DOCS / "pictures").iterdir()}
+        self.assertEqual(sorted(made), sorted(kept))
+        for name, text in made.items():
+            self.assertEqual(text, kept[name], "run: python docs/generate_balancing.py")
+            self.assertIn(f"](pictures/{name})", page)
+
+
 class DirectivesPageTests(SynchronousTestCase):
     """
     Tests for docs/directives.md.
