@@ -29,7 +29,7 @@ RATE = 1000
 #: What happens, in seconds: the marks under each picture.
 EVENTS = ((15, 30, "b fails"), (40, 55, "a is 10x slower"), (65, 80, "d is down"))
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 180, 40, 24, 40
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 180, 48, 24, 40
 
 
 def keyOf(client: IClient) -> bytes:
