@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -99,6 +100,7 @@ class Line:
     def __init__(self, *arguments: str) -> None:
         self.arguments = arguments
         self.place = "http"
+        self.clock = Clock()
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: text.encode()

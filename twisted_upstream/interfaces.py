@@ -16,6 +16,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
 
     from .balance.peers import Peer, Peers
     from .config.build import Block
@@ -55,6 +56,7 @@ class IBalancerLine(Interface):
 
     arguments: Sequence[str] = Attribute("The words after the directive's name.")
     place: str = Attribute("Where the group is: C{http} or C{stream}.")
+    clock: IReactorTime = Attribute("For balancers that wait, or forget.")
 
     def compile(text: str) -> Callable[[IClient], bytes]:
         """
@@ -237,6 +239,10 @@ class IPeerGetter(Interface):
     """
 
     tries: int = Attribute("How many attempts are left.")
+    hint: bytes | None = Attribute(
+        "The C{sid} of the peer that the request asks for, or C{None}; a layer that"
+        " remembers sets it.  Who cannot obey ignores it."
+    )
 
     def getPeer() -> Peer | None | Deferred[Peer | None]:
         """

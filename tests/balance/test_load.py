@@ -47,6 +47,7 @@ class Line:
     def __init__(self, *arguments: str, place: str = "http") -> None:
         self.arguments: Sequence[str] = arguments
         self.place = place
+        self.clock = Clock()
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: client.variable(text)

@@ -142,9 +142,11 @@ class BalancerLine:
         self,
         node: Node,
         compile: Callable[[str, Node], Callable[[Any], bytes]],
+        clock: IReactorTime,
         place: str = "http",
     ) -> None:
         self.arguments = node.words
+        self.clock = clock
         self.place = place
         self._node = node
         self._compile = compile
@@ -286,7 +288,8 @@ class UpstreamGroups:
         # Of several methods the last one stays; the others are made to be checked.
         for _, node, plugin in sorted(chosen, key=lambda each: each[0]):
             inner = None if plugin.layer == 0 else init
-            init = plugin.peerInit(BalancerLine(node, self._compile, place), inner)
+            line = BalancerLine(node, self._compile, self._surroundings.clock, place)
+            init = plugin.peerInit(line, inner)
         places = {id(line): index for index, line in enumerate(lines)}
 
         def allows(line: Node) -> bool:
