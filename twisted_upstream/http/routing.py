@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .dates import formatDate
+from ..wire.dates import formatDate
 
 if TYPE_CHECKING:
     from ..config.regex import Matcher

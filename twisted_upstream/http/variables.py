@@ -14,10 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..net.sockaddr import addressText
-from ..upstream import fields as blocks
 from ..variables import Getter, Variables
-
-_COOKIE = re.compile(rb"[ ;]*([^=;]+?)[ ]*=([^;]*)")
+from ..wire.cookies import cookieFinder
 
 
 def _port(sockaddr: Any) -> bytes:
@@ -70,16 +68,9 @@ def argument(args: bytes, name: bytes) -> bytes | None:
     return None
 
 
-def cookie(fields: bytes, name: bytes) -> bytes | None:
-    """
-    The first cookie of that name in a block of request fields.
-    """
-    lower = name.lower()
-    for value in blocks.values(fields, b"cookie"):
-        for match in _COOKIE.finditer(value):
-            if match[1].lower() == lower:
-                return match[2].strip(b" ")
-    return None
+def _cookie(name: str) -> Getter:
+    find = cookieFinder(name.encode("utf-8", "surrogateescape"))
+    return lambda request: find(request.head.fields)
 
 
 def _host(request: Any) -> bytes:
@@ -274,6 +265,4 @@ def addVariables(variables: Variables) -> None:
         "sent_trailer_", lambda name: fieldGetter(name.encode(), lambda r: r.trailers)
     )
     variables.addPrefix("arg_", lambda name: lambda r: argument(r.args, name.encode()))
-    variables.addPrefix(
-        "cookie_", lambda name: lambda r: cookie(r.head.fields, name.encode())
-    )
+    variables.addPrefix("cookie_", _cookie)

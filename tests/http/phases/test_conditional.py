@@ -7,7 +7,6 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakerequest import FakeRequest, run
-from twisted_upstream.http.dates import formatDate
 from twisted_upstream.http.phases.conditional import (
     Multipart,
     conditional,
@@ -16,6 +15,7 @@ from twisted_upstream.http.phases.conditional import (
     selectRanges,
     unsatisfied,
 )
+from twisted_upstream.wire.dates import formatDate
 from twisted_upstream.wire.head import ResponseHead
 
 CHANGED = 1_000_000_000

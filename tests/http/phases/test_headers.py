@@ -18,13 +18,13 @@ from tests.support.fakerequest import (
     run,
 )
 from twisted_upstream.config.syntax import ConfigError
-from twisted_upstream.http.dates import formatDate, parseDate
 from twisted_upstream.http.phases.headers import (
     HeaderOptions,
     compileHeaders,
     compileTrailers,
     nextTime,
 )
+from twisted_upstream.wire.dates import formatDate, parseDate
 from twisted_upstream.wire.head import ResponseHead
 
 NOW = 1_000_000_000

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ...wire.dates import parseDate
 from ...wire.fields import firstValue
-from ..dates import parseDate
 
 if TYPE_CHECKING:
     from ...wire.head import ResponseHead

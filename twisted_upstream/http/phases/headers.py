@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...config.directive import HTTP_ANY, Where, directive, oneOf
 from ...config.values import Template, parseTemplate, parseTime
-from ..dates import formatDate, parseDate
+from ...wire.dates import formatDate, parseDate
 
 if TYPE_CHECKING:
     from ...config.build import Block

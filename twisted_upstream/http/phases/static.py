@@ -27,8 +27,8 @@ from ...config.directive import (
     words,
 )
 from ...config.values import Template, parseTemplate
+from ...wire.dates import formatDate
 from ...wire.uri import escapeUri
-from ..dates import formatDate
 from .conditional import UNLIMITED, Multipart, conditional, selectRanges, unsatisfied
 from .error_page import ownHead
 from .paths import Paths, compilePaths, compileType

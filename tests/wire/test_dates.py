@@ -1,12 +1,12 @@
 """
-Tests for L{twisted_upstream.http.dates}.
+Tests for L{twisted_upstream.wire.dates}.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.http.dates import formatDate, parseDate
+from twisted_upstream.wire.dates import formatDate, parseDate
 
 
 class DateTests(SynchronousTestCase):

@@ -1,7 +1,7 @@
 """
 Dates as HTTP writes them.
 
-nginx: ngx_http_time(), ngx_parse_http_time()
+nginx: ngx_http_time(), ngx_http_cookie_time(), ngx_parse_http_time()
 """
 
 from __future__ import annotations
@@ -39,6 +39,23 @@ def formatDate(seconds: float) -> bytes:
         t.tm_mday,
         _MONTHS[t.tm_mon - 1],
         t.tm_year,
+        t.tm_hour,
+        t.tm_min,
+        t.tm_sec,
+    )
+
+
+def formatCookieDate(seconds: float) -> bytes:
+    """
+    The same as cookies have it, C{b"Mon, 28-Sep-70 06:00:00 GMT"}: the year has two
+    digits until 2037.
+    """
+    t = gmtime(seconds)
+    return b"%b, %02d-%b-%02d %02d:%02d:%02d GMT" % (
+        _DAYS[t.tm_wday],
+        t.tm_mday,
+        _MONTHS[t.tm_mon - 1],
+        t.tm_year if t.tm_year > 2037 else t.tm_year % 100,
         t.tm_hour,
         t.tm_min,
         t.tm_sec,
