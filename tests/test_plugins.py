@@ -26,6 +26,7 @@ from twisted_upstream.interfaces import (
     IClient,
     IDialect,
     IExchange,
+    IKept,
     IPeerInit,
 )
 from twisted_upstream.plugins import (
@@ -101,9 +102,18 @@ class Line:
         self.arguments = arguments
         self.place = "http"
         self.clock = Clock()
+        self.wallClock = self.clock.seconds
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: text.encode()
+
+    def variable(self, name: str) -> Callable[[IClient], bytes]:
+        return lambda client: client.variable(name)
+
+    def keep(self, name: str, size: int, kept: IKept) -> None:
+        """
+        Nothing is handed on.
+        """
 
     def error(self, message: str) -> ConfigError:
         return Complaint(message)

@@ -57,12 +57,28 @@ class IBalancerLine(Interface):
     arguments: Sequence[str] = Attribute("The words after the directive's name.")
     place: str = Attribute("Where the group is: C{http} or C{stream}.")
     clock: IReactorTime = Attribute("For balancers that wait, or forget.")
+    wallClock: Callable[[], float] = Attribute("Seconds since 1970.")
 
     def compile(text: str) -> Callable[[IClient], bytes]:
         """
         Compile a text with C{$variables}, evaluated per request.
 
         @raise ConfigError: a variable is unknown.
+        """
+
+    def variable(name: str) -> Callable[[IClient], bytes]:
+        """
+        Compile the one variable C{$name}, whatever is in its name; empty where it has
+        no value.
+        """
+
+    def keep(name: str, size: int, kept: IKept) -> None:
+        """
+        Hand C{kept} from one configuration to the next, as a zone of shared memory is:
+        by its name, if the size is still the same.
+
+        @param size: bytes, as configured.
+        @raise ConfigError: the name is taken.
         """
 
     def error(message: str) -> ConfigError:
@@ -126,6 +142,23 @@ class IPeerInit(Interface):
     def initPeer(client: IClient) -> IPeerGetter:
         """
         Begin one request or session.  nginx: C{peer.init}.
+        """
+
+
+class IKept(Interface):
+    """
+    What a balancer remembers over a reload.
+    """
+
+    def adopt(previous: Any) -> None:
+        """
+        Go on with what C{previous}, of the same kind and name, remembers.  Called once,
+        before the first request; C{previous} serves on until its requests have ended.
+        """
+
+    def close() -> None:
+        """
+        No request will come any more: forget, and stop all timers.
         """
 
 
@@ -198,6 +231,19 @@ class IClient(Interface):
     def variable(name: str) -> bytes:
         """
         The value of C{$name} for this request; empty when it has none.
+        """
+
+
+class IHTTPClient(IClient):
+    """
+    What balancers may ask of a client that speaks HTTP.
+    """
+
+    def addEdit(edit: Callable[[ResponseHead], None]) -> None:
+        """
+        Let C{edit} change the head of the response to this request, whoever makes it
+        and when, before the location adds fields of its own.  Edits are called in
+        reverse order: of two fields put first, that of the first edit is first.
         """
 
 

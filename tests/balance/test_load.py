@@ -32,6 +32,7 @@ from twisted_upstream.interfaces import (
     IBalancer,
     IBalancerLine,
     IClient,
+    IKept,
     IPeerGetter,
     IPeerInit,
 )
@@ -48,9 +49,18 @@ class Line:
         self.arguments: Sequence[str] = arguments
         self.place = place
         self.clock = Clock()
+        self.wallClock = self.clock.seconds
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: client.variable(text)
+
+    def variable(self, name: str) -> Callable[[IClient], bytes]:
+        return lambda client: client.variable(name)
+
+    def keep(self, name: str, size: int, kept: IKept) -> None:
+        """
+        Nothing is handed on.
+        """
 
     def error(self, message: str) -> ConfigError:
         return ConfigError([Problem(level="emerg", message=message, path="f", line=1)])

@@ -536,6 +536,7 @@ class MemoryHTTP:
                 clock=reactor,
                 random=Random(seed),
                 lookUp=lookUp,
+                wallClock=wallClock,
             ),
             factory=UpstreamFactory(self.deadlines, reactor.seconds, numbers.__next__),
             dial=self.dialer.dial,

@@ -32,7 +32,7 @@ class Reply(Client):
     @ivar keepalive: will the connection serve another request?
     @ivar responseHead: the response's head, once it was sent.
     @ivar isFirst: nothing has come before this response that it would show: no error,
-        no X-Accel-Redirect.
+        no X-Accel-Redirect, no edit.
     @ivar limitRate: bytes per second that the client may get; 0: no limit; C{None}:
         what the location says.
     @ivar trailers: what C{add_trailer} and the server add after the body.
@@ -353,6 +353,8 @@ class Reply(Client):
         @return: what the client has sent ahead, in the new protocol.
         """
         self.keepalive = False
+        if not self.isFirst:
+            self._editHead(head)
         self.status = head.status
         self.responseHead = head
         edit = self.location.editHead

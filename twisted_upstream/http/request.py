@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ..interfaces import IClient, IReply
+from ..interfaces import IHTTPClient, IReply
 from ..wire.uri import UnsafeURI, splitSafe
 from .body import RequestBody
 from .client import NoHead
@@ -39,7 +39,7 @@ _KEPT = re.compile(
 )
 
 
-@implementer(IClient, IReply)
+@implementer(IHTTPClient, IReply)
 class Request(Reply):
     """
     A request.
@@ -98,7 +98,7 @@ class Request(Reply):
     redirectTo: bytes | None = None
     addUriToAlias = False
     waiting: Any = None
-    _keptFields = b""
+    _edits: list[Callable[[ResponseHead], None]] | None = None
     _keptType: bytes | None = None
     _errorFields = b""
     _fd = -1
@@ -309,8 +309,6 @@ class Request(Reply):
         """
         Let a response carry what earlier ones of this request have left.
         """
-        if self._keptFields:
-            head.fields = self._keptFields + head.fields
         if self._keptType is not None and not self.errorStatus:
             if self.upstream is None or head.contentType is None:
                 head.contentType = self._keptType
@@ -322,6 +320,21 @@ class Request(Reply):
             head.text = b""
             if self.redirectTo is not None and head.location is None:
                 head.location = self.redirectTo
+        # Taken out: who edits usually holds the request, too.
+        edits, self._edits = self._edits, None
+        if edits is not None:
+            for edit in reversed(edits):
+                edit(head)
+
+    def addEdit(self, edit: Callable[[ResponseHead], None]) -> None:
+        """
+        Let C{edit} change the head of the response.
+        """
+        self.isFirst = False
+        if self._edits is None:
+            self._edits = [edit]
+        else:
+            self._edits.append(edit)
 
     def sendFile(self, head: ResponseHead, fd: int, offset: int, count: int) -> None:
         """
@@ -406,7 +419,12 @@ class Request(Reply):
 
         nginx: ngx_http_upstream_process_headers()
         """
-        self._keptFields += b"".join(_KEPT.findall(head.fields))
+        kept = b"".join(_KEPT.findall(head.fields))
+
+        def keep(head: ResponseHead) -> None:
+            head.fields = kept + head.fields
+
+        self.addEdit(keep)
         self._keptType = head.contentType
         self.isFirst = False
         self.upstream = None

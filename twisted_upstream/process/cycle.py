@@ -241,6 +241,7 @@ class Cycle:
                 random=Random(),
                 lookUp=lookUp,
                 health=_health,
+                wallClock=time.time,
             ),
             factory=UpstreamFactory(self._deadlines, seconds, _numbers.__next__),
             dial=self._dial,
@@ -301,7 +302,16 @@ class Cycle:
         nothing.
 
         @raise ListenError: an address cannot be listened on.
+        @raise ZoneError: what C{previous} remembers belongs to another group.
         """
+        # There is one http{} at most.
+        known = [] if previous is None else previous._builds
+        pairs = [
+            (new.groups.zones, old.groups.zones)
+            for new, old in zip(self._builds, known, strict=False)
+        ]
+        for zones, before in pairs:
+            zones.check(before)
         for build in self._builds:
             for path in build.tempPaths:
                 try:
@@ -351,6 +361,8 @@ class Cycle:
                     and sockaddr[1] == each.sockaddr[1]
                 ):
                     opened.factories[each.sockaddr] = factory
+        for zones, before in pairs:
+            zones.adopt(before)
         if previous is not None:
             previous._handOver(set(self._open))
 
@@ -449,6 +461,7 @@ class Cycle:
         for build in self._builds:
             for group in build.groups:
                 group.close()
+            build.groups.zones.close()
             for resolver in build.resolvers.values():
                 resolver.close()
         self._deadlines.stop()

@@ -24,10 +24,12 @@ from ..balance.round_robin import RoundRobin
 from ..config.build import Block
 from ..config.directive import Where, directive, words
 from ..config.syntax import ConfigError, Node
-from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
+from ..config.values import Template, Variable
+from ..interfaces import IBalancer, IBalancerLine, IClient, IKept, IPeerInit
 from ..net.sockaddr import HostPort, inetSockaddr, parseAddress, sockaddrName
 from .keepalive import KeepaliveCache
 from .options import GroupOptions, ServerLine, UpstreamOptions
+from .zones import Zones
 
 if TYPE_CHECKING:
     from .connection import UpstreamProtocol
@@ -41,11 +43,13 @@ class Surroundings:
     @ivar lookUp: addresses of a host name, in order; called while a configuration is
         built, and may block.
     @ivar health: of the servers whose groups share it.
+    @ivar wallClock: seconds since 1970.
     """
 
     clock: IReactorTime
     random: Random
     lookUp: Callable[[str], Sequence[str]]
+    wallClock: Callable[[], float]
     health: HealthRecords = field(default_factory=HealthRecords)
 
 
@@ -141,21 +145,41 @@ class BalancerLine:
     def __init__(
         self,
         node: Node,
-        compile: Callable[[str, Node], Callable[[Any], bytes]],
-        clock: IReactorTime,
+        group: str,
+        compile: Callable[[Template | str, Node], Callable[[Any], bytes]],
+        surroundings: Surroundings,
+        zones: Zones,
         place: str = "http",
     ) -> None:
+        """
+        @param group: the group's name.
+        """
         self.arguments = node.words
-        self.clock = clock
         self.place = place
+        self.clock = surroundings.clock
+        self.wallClock = surroundings.wallClock
         self._node = node
+        self._group = group
         self._compile = compile
+        self._zones = zones
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         """
         Compile a text with C{$variables}.
         """
         return self._compile(text, self._node)
+
+    def variable(self, name: str) -> Callable[[IClient], bytes]:
+        """
+        Compile one variable.
+        """
+        return self._compile(Template(f"${name}", (Variable(name),)), self._node)
+
+    def keep(self, name: str, size: int, kept: IKept) -> None:
+        """
+        Hand C{kept} from one configuration to the next.
+        """
+        self._zones.keep(name, size, kept, self._group, self._node)
 
     def error(self, message: str) -> ConfigError:
         """
@@ -195,7 +219,7 @@ class UpstreamGroups:
     def __init__(
         self,
         surroundings: Surroundings,
-        compile: Callable[[str, Node], Callable[[Any], bytes]],
+        compile: Callable[[Template | str, Node], Callable[[Any], bytes]],
     ) -> None:
         """
         @param compile: makes texts with variables into callables.
@@ -205,6 +229,7 @@ class UpstreamGroups:
         self._explicit: dict[str, UpstreamGroup] = {}
         self._implicit: dict[tuple[str, int], UpstreamGroup] = {}
         self._balancers = plugins.find(IBalancer)
+        self.zones = Zones()
         #: Looks names up while requests wait: takes client, name, and who is told.
         self.resolve: Callable[..., None] | None = None
 
@@ -222,6 +247,9 @@ class UpstreamGroups:
         if name.lower() in self._explicit:
             raise block.node.error(f'duplicate upstream "{name}"')
         options = block.of(UpstreamOptions)
+        zone, size = options.zone
+        if zone:
+            self.zones.declare(zone, size, "zone", block.nodes("zone")[0])
         lines = block.of(GroupOptions).servers
         if not lines:
             raise block.node.error("no servers are inside upstream")
@@ -279,8 +307,10 @@ class UpstreamGroups:
                 except plugins.PluginError as e:
                     raise node.error(str(e)) from None
                 if plugin.layer == 0:
-                    if methods:
+                    # nginx would forget what stands before, a "sticky" included.
+                    if chosen:
                         node.warning("load balancing method redefined")
+                if plugin.layer == 0 or not plugin.backup:
                     methods.append((index, plugin))
                 chosen.append((plugin.layer, node, plugin))
         init: IPeerInit = RoundRobin()
@@ -288,7 +318,14 @@ class UpstreamGroups:
         # Of several methods the last one stays; the others are made to be checked.
         for _, node, plugin in sorted(chosen, key=lambda each: each[0]):
             inner = None if plugin.layer == 0 else init
-            line = BalancerLine(node, self._compile, self._surroundings.clock, place)
+            line = BalancerLine(
+                node,
+                block.node.words[0],
+                self._compile,
+                self._surroundings,
+                self.zones,
+                place,
+            )
             init = plugin.peerInit(line, inner)
         places = {id(line): index for index, line in enumerate(lines)}
 

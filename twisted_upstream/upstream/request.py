@@ -87,6 +87,7 @@ class UpstreamRequest(UpstreamResponse):
             client.attempts = []
         else:
             attempts.append(None)
+            client.upstreamFields = b""
         getter = self._getter = self._group.initPeer(client)
         if self._passing.tries:
             getter.limitTries(self._passing.tries)
@@ -333,6 +334,7 @@ class UpstreamRequest(UpstreamResponse):
             and self._tryAnother(status)
         ):
             return
+        client.upstreamFields = head.fields
         assert self._peer is not None
         self._getter.notifyPeer(self._peer, "header", attempt.headerTime)
         if status >= 300 and (
@@ -342,7 +344,6 @@ class UpstreamRequest(UpstreamResponse):
             self._intercept(head)
             return
         self._head = head
-        client.upstreamFields = head.fields
         buffered = passing.buffering
         values = head.values
         if values:
@@ -453,7 +454,6 @@ class UpstreamRequest(UpstreamResponse):
         if head.status == 401:
             for value in fields.values(head.fields, b"www-authenticate"):
                 kept += b"\r\nWWW-Authenticate: " + value
-        self._client.upstreamFields = head.fields
         if received.remaining == 0:
             self._done(received)
         else:
