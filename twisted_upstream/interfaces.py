@@ -239,6 +239,10 @@ class IHTTPClient(IClient):
     What balancers may ask of a client that speaks HTTP.
     """
 
+    notes: dict[Any, Any] = Attribute(
+        "What features remember of this request, each by a key of its own."
+    )
+
     def addEdit(edit: Callable[[ResponseHead], None]) -> None:
         """
         Let C{edit} change the head of the response to this request, whoever makes it

@@ -631,6 +631,7 @@ class MemoryHTTP:
         self.reactor.settle()
         for group in self.groups:
             group.close()
+        self.build.groups.zones.close()
         self.reactor.settle()
         found = self.problems()
         if emptied != len(self.factories):

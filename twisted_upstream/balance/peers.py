@@ -51,6 +51,7 @@ class Peer:
     @ivar server: the text of the C{server} line that the address comes from.
     @ivar host: the name that was resolved at run time, or C{None}.
     @ivar sid: what sticky sessions call this peer.
+    @ivar label: what the configuration calls its server; empty: nothing.
     @ivar weight: as configured, at least 1.
     @ivar effectiveWeight: C{weight}, less after failures.
     @ivar currentWeight: the running value of smooth weighted round robin.
@@ -79,6 +80,7 @@ class Peer:
         "failTimeout",
         "fails",
         "host",
+        "label",
         "maxConns",
         "maxFails",
         "name",
@@ -103,6 +105,7 @@ class Peer:
         failTimeout: int = 10,
         down: int = 0,
         sid: bytes = b"",
+        label: str = "",
     ) -> None:
         """
         @param server: C{None}: the same as C{name}.
@@ -124,6 +127,7 @@ class Peer:
         self.maxFails = maxFails
         self.failTimeout = failTimeout
         self.down = down
+        self.label = label
         # A name for the peer, not a secret: the digest is part of nginx's cookies.
         digest = md5(self.nameBytes, usedforsecurity=False)
         self.sid = sid or digest.hexdigest().encode()

@@ -42,6 +42,7 @@ from .phases.headers import compileHeaders, compileTrailers
 from .phases.paths import compilePaths
 from .phases.realip import compileRealip, forwardedFor
 from .phases.rewrite import compileRewrite
+from .phases.session_sticky import compileSessionSticky
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
 from .routing import Address, ServedBy, Server
@@ -409,12 +410,15 @@ class HTTPBuild:
             for phase in (
                 compileRealip,
                 compileRewrite,
+                compileSessionSticky,
                 compileAccess,
                 compileTryFiles,
             ):
                 with self._collecting():
                     phases.append(phase(block, self))
         else:
+            with self._collecting():
+                phases.append(compileSessionSticky(block, self))
             with self._collecting():
                 phases.append(compileAccess(block, self))
             with self._collecting():

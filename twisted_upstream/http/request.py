@@ -98,6 +98,7 @@ class Request(Reply):
     redirectTo: bytes | None = None
     addUriToAlias = False
     waiting: Any = None
+    _notes: dict[Any, Any] | None = None
     _edits: list[Callable[[ResponseHead], None]] | None = None
     _keptType: bytes | None = None
     _errorFields = b""
@@ -512,6 +513,15 @@ class Request(Reply):
                 connection.transport.abortConnection()
 
     # ---- what others ask ------------------------------------------------------------
+
+    @property
+    def notes(self) -> dict[Any, Any]:
+        """
+        What features remember of this request.
+        """
+        if self._notes is None:
+            self._notes = {}
+        return self._notes
 
     @property
     def absoluteRedirect(self) -> bool:

@@ -39,6 +39,7 @@ from ..http.phases.headers import HeaderOptions
 from ..http.phases.paths import PathOptions
 from ..http.phases.realip import RealipOptions
 from ..http.phases.rewrite import RewriteOptions
+from ..http.phases.session_sticky import SessionStickyOptions
 from ..http.phases.static import StaticOptions
 from ..http.phases.try_files import TryFilesOptions
 from ..http.routing import Address, ServedBy
@@ -88,6 +89,7 @@ _OPTIONS = (
     PathOptions,
     RealipOptions,
     RewriteOptions,
+    SessionStickyOptions,
     StaticOptions,
     TryFilesOptions,
     *define.OPTIONS,

@@ -12,13 +12,14 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from .. import plugins
 from ..balance.health import HealthRecords
+from ..balance.layers import Layer
 from ..balance.peers import Peer, Peers, Sockaddr
 from ..balance.round_robin import RoundRobin
 from ..config.build import Block
@@ -61,6 +62,9 @@ def lookUp(host: str) -> list[str]:
     """
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+
+_Layer = TypeVar("_Layer", bound=Layer)
 
 
 class UpstreamGroup:
@@ -119,6 +123,17 @@ class UpstreamGroup:
         """
         self.peers = peers
         self._init.initUpstream(peers)
+
+    def layer(self, kind: type[_Layer]) -> _Layer | None:
+        """
+        The layer of that kind around the method of choosing, if there is one.
+        """
+        init = self._init
+        while isinstance(init, Layer):
+            if isinstance(init, kind):
+                return init
+            init = init.inner
+        return None
 
     def mayKeep(self, connection: UpstreamProtocol) -> bool:
         """
@@ -353,6 +368,7 @@ class UpstreamGroups:
                 failTimeout=line.failTimeout,
                 down=line.down,
                 sid=line.route.encode("utf-8", "surrogateescape"),
+                label=line.label,
             )
             for sockaddr in self._sockaddrs(address, line.node, line.address)
         ]
@@ -381,6 +397,12 @@ class UpstreamGroups:
             )
 
         return make(primary, make(backup, None) if backup else None)
+
+    def explicit(self, name: str) -> UpstreamGroup | None:
+        """
+        The group of C{upstream NAME}, if there is one.
+        """
+        return self._explicit.get(name.lower())
 
     def named(self, text: str, defaultPort: int, node: Node) -> UpstreamGroup:
         """

@@ -550,6 +550,7 @@ class ServerLine:
 
     @ivar failTimeout: whole seconds.
     @ivar down: nginx's bits: 1 down, 8 draining.
+    @ivar label: Tengine's C{id=}.
     """
 
     node: Node
@@ -561,6 +562,7 @@ class ServerLine:
     backup: bool = False
     down: int = 0
     route: str = ""
+    label: str = ""
 
 
 def parseServer(node: Node) -> ServerLine:
@@ -572,7 +574,7 @@ def parseServer(node: Node) -> ServerLine:
     from ..config.values import parseTime
 
     values: dict[str, int] = {"weight": 1, "max_conns": 0, "max_fails": 1}
-    failTimeout, backup, down, route = 10, False, 0, ""
+    failTimeout, backup, down, route, label = 10, False, 0, "", ""
     for index, word in enumerate(node.words[1:], 1):
         name, given, value = word.partition("=")
         wrong = node.error(f'invalid parameter "{word}"', word=index)
@@ -599,6 +601,8 @@ def parseServer(node: Node) -> ServerLine:
             if len(value) > 32:
                 raise node.error("route is longer than 32", word=index)
             route = value
+        elif name == "id" and value:
+            label = value
         elif word == "resolve" or (given and name == "service"):
             raise node.error(
                 f'parameter "{word}" needs names that are watched at run time,'
@@ -617,6 +621,7 @@ def parseServer(node: Node) -> ServerLine:
         backup=backup,
         down=down,
         route=route,
+        label=label,
     )
 
 
