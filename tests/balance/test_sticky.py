@@ -14,7 +14,7 @@ from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
 from twisted_upstream.balance.load import leastConn, randomChoice
 from twisted_upstream.balance.peers import DOWN, DRAINING, Outcome
 from twisted_upstream.balance.round_robin import RoundRobin
-from twisted_upstream.balance.sticky import sticky
+from twisted_upstream.balance.sticky import sticky, stickyCookieInsert
 from twisted_upstream.config.syntax import ConfigError
 from twisted_upstream.interfaces import IBalancer, IHTTPClient, IPeerGetter, IPeerInit
 
@@ -77,6 +77,25 @@ class DirectiveTests(StickingCase):
         line.arguments[1] = ""
         error = self.assertRaises(ConfigError, sticky.peerInit, line, RoundRobin())
         self.assertIn("empty cookie name", str(error))
+
+
+class FormerNameTests(StickingCase):
+    """
+    C{sticky_cookie_insert}.
+    """
+
+    directive = stickyCookieInsert
+
+    def test_same(self) -> None:
+        """
+        It is C{sticky cookie}.
+        """
+        client = Browser({"cookie_c": b"b"})
+        self.assertEqual(self.ask(self.make("c path=/x"), client), "b")
+        self.assertEqual(client.response(), b"\r\nSet-Cookie: c=b; path=/x")
+        self.refuses(
+            "", 'invalid number of arguments in "sticky_cookie_insert" directive'
+        )
 
 
 class CookieTests(StickingCase):

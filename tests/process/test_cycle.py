@@ -14,10 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.reactors import RecordingReactor
 from tests.support.fakerequest import messages
+from twisted_upstream.balance.sticky_learn import Sessions, StickyLearn
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.logs import ErrorLogLine, Logs
 from twisted_upstream.net.listeners import ListenError
 from twisted_upstream.process.cycle import Configuration, Cycle, loadConfiguration
+from twisted_upstream.upstream.zones import ZoneError
 
 
 class CycleCase(SynchronousTestCase):
@@ -47,13 +49,16 @@ class CycleCase(SynchronousTestCase):
             file.write(text)
         return loadConfiguration(self.path("nginx.conf"), self.prefix, **more)
 
-    def cycle(self, *sockets: str, answer: str = "x") -> Cycle:
+    def cycle(self, *sockets: str, answer: str = "x", http: str = "") -> Cycle:
         """
         A cycle that listens on these sockets of the prefix.
+
+        @param http: what else stands in C{http}.
         """
         listens = " ".join(f"listen unix:{self.path(each)};" for each in sockets)
+        server = f"server {{ {listens} return 200 {answer}; }}"
         configuration = self.load(
-            f"events {{}} http {{ access_log off; server {{ {listens} return 200 {answer}; }} }}"
+            f"events {{}} http {{ access_log off; {http} {server} }}"
         )
         logs = Logs(self.reactor, self.prefix, (ErrorLogLine("error.log", "info"),))
         cycle = Cycle(configuration, self.reactor, logs)
@@ -188,6 +193,45 @@ class LifeTests(CycleCase):
         new = self.cycle("kept", "nowhere/t", answer="new")
         self.assertRaises(ListenError, new.open, old)
         self.assertIn(b"\r\n\r\nold", self.ask("kept"))
+
+    def learning(self, group: str, *sockets: str) -> tuple[Cycle, Sessions]:
+        """
+        A cycle with a group that learns sessions, and those.
+        """
+        learn = "sticky learn create=$uri lookup=$uri zone=z:32k;"
+        http = f"upstream {group} {{ server 127.0.0.1:1; {learn} }}"
+        cycle = self.cycle(*sockets, http=http)
+        (made,) = cycle._builds[0].groups
+        layer = made.layer(StickyLearn)
+        assert layer is not None
+        return cycle, layer.sessions
+
+    def test_sessions(self) -> None:
+        """
+        What balancers remember is handed over, and forgotten at the end.
+        """
+        old, before = self.learning("u", "kept")
+        old.open(None)
+        before.learn(b"s", b"sid", create=True)
+        new, after = self.learning("u", "kept")
+        self.assertIsNone(after.find(b"s"))
+        new.open(old)
+        self.successResultOf(old.drain())
+        self.assertEqual(after.find(b"s"), b"sid")
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.successResultOf(new.drain())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_othersSessions(self) -> None:
+        """
+        Sessions of another group are a mistake, found before anything has changed.
+        """
+        old, _ = self.learning("u", "kept")
+        old.open(None)
+        new, _ = self.learning("v", "kept", "fresh")
+        self.assertRaises(ZoneError, new.open, old)
+        self.assertFalse(os.path.exists(self.path("fresh")))
+        self.assertEqual(len(old.addresses), 1)
 
     def test_drain(self) -> None:
         """

@@ -10,6 +10,8 @@ from tests.support.conversation import proxy, upstream
 from tests.support.fakerequest import messages
 from tests.support.memory import MemoryHTTP
 from twisted_upstream.config.nodes import ConfigError
+from twisted_upstream.config.syntax import parse
+from twisted_upstream.upstream.options import parseServer
 
 
 class RefusedTests(SynchronousTestCase):
@@ -41,6 +43,14 @@ class RefusedTests(SynchronousTestCase):
             self.refuses(
                 proxy(http=upstream(f"10.0.0.1 {word}")), f'invalid parameter "{word}"'
             )
+
+    def test_label(self) -> None:
+        """
+        A server may have a name of its own, if it is not empty.
+        """
+        node = parse("server a id=one;", "f", lambda p, n: []).nodes[0]
+        self.assertEqual(parseServer(node).label, "one")
+        self.refuses(proxy(http=upstream("10.0.0.1 id=")), 'invalid parameter "id="')
 
     def test_route(self) -> None:
         """

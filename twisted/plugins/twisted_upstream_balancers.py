@@ -14,6 +14,9 @@ randomChoice = Pointer(IBalancer, "random", f"{_BALANCE}.load:randomChoice")
 hashKey = Pointer(IBalancer, "hash", f"{_BALANCE}.hashing:hashKey")
 ipHash = Pointer(IBalancer, "ip_hash", f"{_BALANCE}.hashing:ipHash")
 sticky = Pointer(IBalancer, "sticky", f"{_BALANCE}.sticky:sticky")
+stickyCookieInsert = Pointer(
+    IBalancer, "sticky_cookie_insert", f"{_BALANCE}.sticky:stickyCookieInsert"
+)
 sessionSticky = Pointer(
     IBalancer, "session_sticky", f"{_BALANCE}.session_sticky:sessionSticky"
 )

@@ -193,11 +193,13 @@ class StickyRoute(Layer):
         return getter
 
 
-def _cookieLayer(line: IBalancerLine, inner: IPeerInit) -> IPeerInit:
+def _cookieLayer(
+    line: IBalancerLine, arguments: Sequence[str], inner: IPeerInit
+) -> IPeerInit:
     """
     nginx: C{ngx_http_upstream_sticky_cookie()}
     """
-    name, *words = line.arguments[1:]
+    name, *words = arguments
     if not name:
         raise line.error('"sticky" directive empty cookie name')
     values: dict[str, str] = {}
@@ -249,9 +251,11 @@ def _sameSite(line: IBalancerLine, word: str | None) -> Value | None:
     return value
 
 
-def _routeLayer(line: IBalancerLine, inner: IPeerInit) -> IPeerInit:
+def _routeLayer(
+    line: IBalancerLine, arguments: Sequence[str], inner: IPeerInit
+) -> IPeerInit:
     lookUps = []
-    for word in line.arguments[1:]:
+    for word in arguments:
         if not word.startswith("$"):
             raise line.error(f'invalid variable name "{word}"')
         lookUps.append(line.variable(word[1:]))
@@ -262,7 +266,9 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-_METHODS: Mapping[str, Callable[[IBalancerLine, IPeerInit], IPeerInit]] = {
+_METHODS: Mapping[
+    str, Callable[[IBalancerLine, Sequence[str], IPeerInit], IPeerInit]
+] = {
     "cookie": _cookieLayer,
     "route": _routeLayer,
     "learn": learnLayer,
@@ -275,9 +281,15 @@ class _StickyDirective:
     C{sticky cookie|route|learn …;}
     """
 
-    directive = "sticky"
     layer = 1
     backup = True
+
+    def __init__(self, directive: str, *implied: str) -> None:
+        """
+        @param implied: words that C{directive} means, but does not say.
+        """
+        self.directive = directive
+        self._implied = implied
 
     def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
         """
@@ -286,12 +298,17 @@ class _StickyDirective:
         @raise ConfigError: the arguments are others than these.
         """
         assert inner is not None
-        if len(line.arguments) < 2:
-            raise line.error('invalid number of arguments in "sticky" directive')
-        method = _METHODS.get(line.arguments[0])
+        arguments = (*self._implied, *line.arguments)
+        if len(arguments) < 2:
+            raise line.error(
+                f'invalid number of arguments in "{self.directive}" directive'
+            )
+        method = _METHODS.get(arguments[0])
         if method is None:
-            raise line.error(f'unknown parameter "{line.arguments[0]}"')
-        return method(line, inner)
+            raise line.error(f'unknown parameter "{arguments[0]}"')
+        return method(line, arguments[1:], inner)
 
 
-sticky = _StickyDirective()
+sticky = _StickyDirective("sticky")
+#: What NGINX Plus called it in the beginning.
+stickyCookieInsert = _StickyDirective("sticky_cookie_insert", "cookie")

@@ -249,10 +249,13 @@ class StickyLearn(Layer):
         return LearnGetter(inner, client, self, firstOf(self._lookUps, client))
 
 
-def learnLayer(line: IBalancerLine, inner: IPeerInit) -> IPeerInit:
+def learnLayer(
+    line: IBalancerLine, arguments: Sequence[str], inner: IPeerInit
+) -> IPeerInit:
     """
     Wrap the balancer of one group as C{sticky learn …} says.
 
+    @param arguments: what comes after C{learn}.
     @raise ConfigError: the arguments are wrong.
     """
 
@@ -263,7 +266,7 @@ def learnLayer(line: IBalancerLine, inner: IPeerInit) -> IPeerInit:
     zone: tuple[str, int] | None = None
     timeout: float | None = None
     byHeader = False
-    for word in line.arguments[1:]:
+    for word in arguments:
         key, given, value = word.partition("=")
         if given and key == "zone":
             if zone is not None:

@@ -1,0 +1,1 @@
+Requests of one client can stay with one server: `sticky` with `cookie`, `route` and `learn`, as in nginx, and Tengine's `session_sticky` with `session_sticky_hide_cookie`. A server that is to be taken out of use can be left to its clients by `drain`.
