@@ -203,6 +203,7 @@ class ConfigurationTests(ConversationCase):
         Once in a group; variables must be there; a zone is for one group.
         """
         self.refuses("sticky cookie a; sticky route $uri;", "is duplicate")
+        self.refuses("sticky route $uri; sticky_cookie_insert a;", "is duplicate")
         self.refuses("sticky route $nobody;", 'unknown "nobody" variable')
         self.refuses(
             "sticky learn create=$uri lookup=$uri zone=u:1m; zone u 1m;",

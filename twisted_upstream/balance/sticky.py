@@ -27,7 +27,7 @@ from ..interfaces import (
 from ..wire.dates import formatCookieDate
 from .layers import Layer, LayerGetter
 from .peers import Peer
-from .sticky_learn import Value, firstOf, learnLayer
+from .sticky_learn import StickyLearn, Value, firstOf, learnLayer
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -298,6 +298,9 @@ class _StickyDirective:
         @raise ConfigError: the arguments are others than these.
         """
         assert inner is not None
+        around: object = inner
+        if isinstance(around, (StickyCookie, StickyRoute, StickyLearn)):
+            raise line.error(f'"{self.directive}" directive is duplicate')
         arguments = (*self._implied, *line.arguments)
         if len(arguments) < 2:
             raise line.error(
