@@ -76,6 +76,7 @@ class StickyLine:
 
     def __init__(self, text: str, clock: Clock) -> None:
         self.arguments = text.split()
+        self.place = "http"
         self.clock = clock
         self.kept: dict[str, tuple[int, IKept]] = {}
 
@@ -168,11 +169,12 @@ class StickingCase(SynchronousTestCase):
             getter.freePeer(self.peer(name), outcome)
         return name
 
-    def refuses(self, text: str, expected: str) -> None:
+    def refuses(self, text: str, expected: str, place: str = "http") -> None:
         """
         The directive with these words is refused.
         """
         line = StickyLine(text, self.clock)
+        line.place = place
         error = self.assertRaises(
             ConfigError, self.directive.peerInit, line, RoundRobin()
         )

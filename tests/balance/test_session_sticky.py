@@ -121,6 +121,13 @@ class DirectiveTests(SessionStickyCase):
         ):
             self.refuses(text, expected)
 
+    def test_onlyHTTP(self) -> None:
+        """
+        Streams have no cookies.
+        """
+        expected = '"session_sticky" directive is not allowed here'
+        self.refuses("", expected, place="stream")
+
     def test_otherMethod(self) -> None:
         """
         There is no other method beside it.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
 from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
+from twisted_upstream.balance.least_time import leastTime
 from twisted_upstream.balance.load import leastConn, randomChoice
 from twisted_upstream.balance.peers import DOWN, DRAINING, Outcome
 from twisted_upstream.balance.round_robin import RoundRobin
@@ -68,6 +69,13 @@ class DirectiveTests(StickingCase):
             ("route $a b", 'invalid variable name "b"'),
         ):
             self.refuses(text, expected)
+
+    def test_onlyHTTP(self) -> None:
+        """
+        Streams have no cookies, nor other fields.
+        """
+        expected = '"sticky" directive is not allowed here'
+        self.refuses("route $x", expected, place="stream")
 
     def test_emptyName(self) -> None:
         """
@@ -223,6 +231,9 @@ class CookieTests(StickingCase):
             lambda: leastConn.peerInit(Line(), None),
             lambda: randomChoice.peerInit(Line(), None),
             lambda: randomChoice.peerInit(Line("two"), None),
+            lambda: randomChoice.peerInit(Line("two", "least_time"), None),
+            lambda: leastTime.peerInit(Line("header"), None),
+            lambda: leastTime.peerInit(Line("last_byte", "inflight"), None),
         )
         for make in makers:
             for name in "abcd":

@@ -176,6 +176,8 @@ class _SessionStickyDirective:
         @raise ConfigError: a parameter is wrong, or there is another method, which
             Tengine would ignore.
         """
+        if line.place != "http":
+            raise line.error('"session_sticky" directive is not allowed here')
         method: object = inner
         if not isinstance(method, RoundRobin):
             raise line.error('"session_sticky" allows no other load balancing method')

@@ -298,6 +298,8 @@ class _StickyDirective:
         @raise ConfigError: the arguments are others than these.
         """
         assert inner is not None
+        if line.place != "http":
+            raise line.error(f'"{self.directive}" directive is not allowed here')
         around: object = inner
         if isinstance(around, (StickyCookie, StickyRoute, StickyLearn)):
             raise line.error(f'"{self.directive}" directive is duplicate')
