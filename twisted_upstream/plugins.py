@@ -142,6 +142,13 @@ class Dialect:
         """
         return text, 0
 
+    def mayBeSecure(self, text: str) -> bool | None:
+        """
+        Does a C{*_pass} ask for TLS?  C{None}: variables will tell.  Only a dialect
+        with the options for it may say anything but C{False}.
+        """
+        return False
+
     def exchangeFactory(
         self, block: Block, build: Any
     ) -> Callable[[IClient], IExchange]:
@@ -182,6 +189,9 @@ class Exchange:
 
     @ivar options: the location's options of L{Dialect.options}, or C{None}.
     @ivar client: who asks.
+    @ivar secure: does this request want TLS?
+    @ivar secureName: the name that a server's certificate has to have then, perhaps
+        with a port.
     @cvar reusable: set it where the protocol tells the end of a response without
         closing the connection.
     """
@@ -193,6 +203,8 @@ class Exchange:
     mayStream: bool = False
     bodyFilter: Callable[[bytes, bool], bytes] | None = None
     scheme: bytes = b""
+    secure: bool = False
+    secureName: bytes = b""
     uri: bytes = b""
     headOffset: int = 0
     excessMessage: str = "upstream sent more data than its response"

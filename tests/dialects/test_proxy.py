@@ -34,6 +34,9 @@ class TargetTests(ConversationCase):
             (b"http://[::1]:81/", (b"[::1]:81", b"[::1]:81", b"81", b"/")),
             (b"http://unix:/s:/a", (b"unix:/s", b"localhost", b"", b"/a")),
             (b"http://unix:/s", (b"unix:/s", b"localhost", b"", b"")),
+            (b"https://u", (b"u", b"u", b"443", b"")),
+            (b"HTTPS://u:443/a", (b"u:443", b"u", b"443", b"/a")),
+            (b"https://u:80", (b"u:80", b"u:80", b"80", b"")),
         ):
             target = Target(text)
             self.assertEqual(
@@ -44,7 +47,7 @@ class TargetTests(ConversationCase):
         """
         Another scheme is no server.
         """
-        for text in (b"ftp://u", b"u", b"https://u", b""):
+        for text in (b"ftp://u", b"u", b"httpss://u", b""):
             self.assertRaises(ValueError, Target, text)
 
 

@@ -98,7 +98,12 @@ class ListenTests(SynchronousTestCase):
         self.refuses(servers("listen 127.0.0.1:0x;"), "invalid port")
         self.refuses(servers("listen 81 nonsense;"), 'invalid parameter "nonsense"')
         self.refuses(servers("listen 81 backlog=0;"), 'invalid backlog "backlog=0"')
-        self.refuses(servers("listen 81 ssl;"), "ngx_http_ssl_module")
+        self.refuses(servers("listen 81 http2;"), "ngx_http_v2_module")
+        self.refuses(
+            servers("listen 81 ssl;"),
+            'no "ssl_certificate" is defined for the "listen ... ssl" directive in'
+            " nginx.conf:1",
+        )
 
     def test_optionsOnce(self) -> None:
         """

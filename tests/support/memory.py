@@ -529,6 +529,7 @@ class MemoryHTTP:
         self.build = HTTPBuild(
             block,
             prefix=prefix,
+            directory=prefix,
             logs=self._logs,
             served=served,
             variables=variables,

@@ -23,6 +23,7 @@ from ..interfaces import IDialect, IInputFilter
 from ..plugins import Dialect, Exchange
 from ..upstream import fields as blocks
 from ..upstream.options import PassOptions
+from ..upstream.tls_options import UpstreamTLSOptions
 from ..variables import Value
 from ..wire.body import Chunked, Length, UntilClose, encodeChunk
 from ..wire.head import ResponseHead
@@ -127,19 +128,25 @@ class Target:
     @ivar host: what C{$proxy_host} and the Host field say.
     @ivar port: C{$proxy_port}.
     @ivar uri: what follows; empty: nothing.
+    @ivar secure: C{https}.
+    @ivar usualPort: of the scheme.
     """
 
-    __slots__ = ("authority", "host", "port", "uri")
+    __slots__ = ("authority", "host", "port", "secure", "uri", "usualPort")
 
     def __init__(self, text: bytes) -> None:
         """
         @raise ValueError: it is no URL of a server; the text is nginx's.
         """
-        if text[:7].lower() != b"http://":
-            if text[:8].lower() == b"https://":
-                raise ValueError("https protocol requires SSL support")
+        if text[:7].lower() == b"http://":
+            self.secure, self.usualPort = False, 80
+            rest = text[7:]
+        elif text[:8].lower() == b"https://":
+            self.secure, self.usualPort = True, 443
+            rest = text[8:]
+        else:
             raise ValueError("invalid URL prefix")
-        rest = text[7:]
+        usual = b"%d" % self.usualPort
         if rest[:5].lower() == b"unix:":
             path, _, self.uri = rest[5:].partition(b":")
             self.authority = b"unix:" + path
@@ -152,9 +159,9 @@ class Target:
             host, colon, port = self.authority.rpartition(b":")
             if colon and port.isdigit():
                 self.port = port
-                self.host = host if port == b"80" else self.authority
+                self.host = host if port == usual else self.authority
             else:
-                self.port = b"80"
+                self.port = usual
                 self.host = self.authority
         if self.uri.startswith(b"?"):
             self.uri = b"/" + self.uri
@@ -180,6 +187,7 @@ class ProxyPass:
             except ValueError as e:
                 raise node.error(str(e)) from None
             self._checkUri(self.target, node, owner)
+        self.secure = self.target is not None and self.target.secure
         self.version = options.httpVersion
         self.bufferSize = passing.bufferSize
         self.method = self._compiled(options.method, node, build)
@@ -255,6 +263,8 @@ class ProxyExchange(Exchange):
         self.options: ProxyPass = options
         self.client: Any = client
         self.target = options.target
+        if options.secure:
+            self._setScheme(options.target)
         self.takesBody = options.passBody and options.setBody is None
 
     @property
@@ -277,7 +287,14 @@ class ProxyExchange(Exchange):
             shown = text.decode("utf-8", "replace")
             self.client.logError("error", f'{e} in "{shown}"')
             return None
-        return target.authority, 80
+        self._setScheme(target)
+        return target.authority, target.usualPort
+
+    def _setScheme(self, target: Target | None) -> None:
+        if target is not None and target.secure:
+            self.secure = True
+            self.scheme = b"https://"
+            self.secureName = target.authority.removeprefix(b"unix:")
 
     def createRequest(self) -> bytes:
         """
@@ -391,7 +408,7 @@ class ProxyExchange(Exchange):
         response = self._response
         if response is None:
             return UntilClose()
-        self.reusable = not response.close
+        self.reusable = not response.close and response.status != 101
         if head.noBody:
             return Length(0)
         if response.chunked:
@@ -468,13 +485,22 @@ class ProxyDialect(Dialect):
 
     def __init__(self) -> None:
         super().__init__("proxy", ProxyExchange, ProxyOptions)
-        self.moreOptions = (RedirectOptions,)
+        self.moreOptions = (RedirectOptions, UpstreamTLSOptions)
 
     def authority(self, text: bytes) -> tuple[bytes, int]:
         """
         Host and port of a constant C{proxy_pass}.
         """
-        return Target(text).authority, 80
+        target = Target(text)
+        return target.authority, target.usualPort
+
+    def mayBeSecure(self, text: str) -> bool | None:
+        """
+        C{https}, or whatever variables say.
+        """
+        if text[:8].lower() == "https://":
+            return True
+        return None if text.startswith("$") or text[:5].lower() == "http$" else False
 
     def exchangeFactory(self, block: Block, build: Any) -> Callable[[Any], Any]:
         """

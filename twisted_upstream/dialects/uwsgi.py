@@ -19,6 +19,7 @@ from ..config.directive import HTTP_ANY, directive
 from ..config.syntax import Node
 from ..interfaces import IDialect
 from ..plugins import Dialect
+from ..upstream.tls_options import UpstreamTLSOptions
 from .cgi import CGIPass, CGIPassOptions
 from .params import ParamOptions
 from .scgi import UpgradingExchange
@@ -69,6 +70,7 @@ class UwsgiPass(CGIPass):
     def __init__(self, block: Block, name: str, build: Any) -> None:
         super().__init__(block, name, build)
         options = block.of(UwsgiOptions, name)
+        self.text = build.passOf(block, name)[0].constant
         self.modifier1 = options.modifier1
         self.modifier2 = options.modifier2
 
@@ -80,11 +82,26 @@ class UwsgiExchange(UpgradingExchange):
 
     scheme = b"uwsgi://"
 
+    def __init__(self, options: UwsgiPass, client: Any) -> None:
+        super().__init__(options, client)
+        if options.text is not None:
+            self.setScheme(options.text)
+
     def authority(self, text: bytes) -> tuple[bytes, int] | None:
         """
         What the variables of C{uwsgi_pass} say for this request.
         """
+        self.setScheme(text)
         return _authority(text), 0
+
+    def setScheme(self, text: bytes) -> None:
+        """
+        C{suwsgi}: over TLS.
+        """
+        if text[:9].lower() == b"suwsgi://":
+            self.secure = True
+            self.scheme = b"suwsgi://"
+            self.secureName = _authority(text).removeprefix(b"unix:")
 
     def createRequest(self) -> bytes | None:
         """
@@ -115,6 +132,8 @@ def _length(text: bytes) -> bytes:
 
 
 def _authority(text: bytes) -> bytes:
+    if text[:9].lower() == b"suwsgi://":
+        return text[9:]
     return text[8:] if text[:8].lower() == b"uwsgi://" else text
 
 
@@ -128,13 +147,21 @@ class UwsgiDialect(Dialect):
         super().__init__(
             "uwsgi", UwsgiExchange, ParamOptions, passOptions=CGIPassOptions
         )
-        self.moreOptions = (UwsgiOptions,)
+        self.moreOptions = (UwsgiOptions, UpstreamTLSOptions)
 
     def authority(self, text: bytes) -> tuple[bytes, int]:
         """
         A constant C{uwsgi_pass}.
         """
         return _authority(text), 0
+
+    def mayBeSecure(self, text: str) -> bool | None:
+        """
+        C{suwsgi}, or whatever variables say.
+        """
+        if text[:9].lower() == "suwsgi://":
+            return True
+        return None if text.startswith("$") else False
 
     def exchangeFactory(self, block: Block, build: Any) -> Callable[[Any], Any]:
         """

@@ -23,9 +23,11 @@ from ..config.values import Template
 from ..interfaces import IDialect
 from ..logs import ErrorLogOptions
 from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
+from ..tls.options import HTTPTLSOptions
 from ..upstream.group import UpstreamGroup, UpstreamGroups
 from ..upstream.options import passOptionsOf
 from ..upstream.passing import Passing
+from ..upstream.tls_options import LateTLS, hasTLSOptions
 from ..upstream.variables import addVariables as addUpstreamVariables
 from ..variables import Value, Variables
 from ..wire.http1 import HeadLimits
@@ -46,13 +48,16 @@ from .phases.session_sticky import compileSessionSticky
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
 from .routing import Address, ServedBy, Server
+from .tls_variables import tlsVariables
 from .variables import addVariables
 
 if TYPE_CHECKING:
     from ..config.regex import Matcher
     from ..logs import Logs
+    from ..tls.build import TLSBuild
     from ..upstream.connection import UpstreamFactory
     from ..upstream.group import Surroundings
+    from ..upstream.tls import UpstreamTLS
 
 
 class Socket:
@@ -64,6 +69,10 @@ class Socket:
         self.sockaddr = sockaddr
         self.address = address
         self.line: ListenLine | None = None
+        #: Who is served there.
+        self.servers: dict[Server, Block] = {}
+        #: The first line that says C{ssl}.
+        self.tls: ListenLine | None = None
 
 
 class HTTPBuild:
@@ -84,6 +93,7 @@ class HTTPBuild:
         block: Block,
         *,
         prefix: str,
+        directory: str,
         logs: Logs,
         served: ServedBy,
         variables: Variables,
@@ -93,6 +103,7 @@ class HTTPBuild:
         makeResolver: Callable[[Sequence[str], Node, float], Any],
     ) -> None:
         """
+        @param directory: that of the configuration, which files of TLS are under.
         @param dial: opens connections to servers.
         @param makeResolver: takes the words and the line of C{resolver}, and its
             time-out in seconds.
@@ -117,6 +128,21 @@ class HTTPBuild:
             name: passOptionsOf(self._dialects, name) for name in self._dialects
         }
         self.groups = UpstreamGroups(surroundings, self.compile)
+        self._clock = surroundings.clock
+        self._directory = directory
+        self._tls: TLSBuild | None = None
+
+    @property
+    def tls(self) -> TLSBuild:
+        """
+        What all TLS of a configuration shares.  OpenSSL is imported with it: only who
+        uses it asks.
+        """
+        if self._tls is None:
+            from ..tls.build import TLSBuild
+
+            self._tls = TLSBuild(self.block, self._directory, self._clock, self.compile)
+        return self._tls
 
     # ---- what phases and dialects ask -----------------------------------------------
 
@@ -190,6 +216,7 @@ class HTTPBuild:
         addUpstreamVariables(variables)
         variables.add(proxy_protocol.variables())
         variables.addPrefix(proxy_protocol.TLV_PREFIX, proxy_protocol.tlvVariable)
+        variables.add(tlsVariables())
         for name in self._dialects:
             with self._collecting():
                 self._dialectVariables(name)
@@ -209,6 +236,10 @@ class HTTPBuild:
             if block.where is Where.SERVER:
                 with self._collecting():
                     self._server(block, addresses)
+        for each in addresses.values():
+            if each.tls is not None:
+                with self._collecting():
+                    self._bindTLS(each)
         self.sockets = list(addresses.values())
         for error in variables.check():
             self._problems += error.problems
@@ -293,7 +324,40 @@ class HTTPBuild:
             found.line = line
         if line.proxyProtocol:
             found.address.proxyProtocol = readProxyHeader
+        found.servers[server] = block
+        if line.tls and found.tls is None:
+            found.tls = line
         return found.address
+
+    def _bindTLS(self, found: Socket) -> None:
+        """
+        Let an address speak TLS.
+
+        nginx: ngx_http_ssl_init()
+        """
+        from .tls import HTTPTLS, AddressTLS
+
+        assert found.tls is not None
+        address = found.address
+        tls = address.tls = AddressTLS(self.tls.turns)
+        for server, block in found.servers.items():
+            with self._collecting():
+                made = self.tls.server(
+                    block, "HTTP", (b"http/1.1", b"http/1.0", b"http/0.9")
+                )
+                tls.servers[server] = HTTPTLS(made, block.of(HTTPTLSOptions).bufferSize)
+        default = tls.servers.get(address.default)
+        if default is None:
+            return
+        only = default.tls.reject and not default.tls.options.certificates
+        for each in tls.servers.values():
+            if each.tls.hasContext or (each is not default and not only):
+                continue
+            node = found.tls.node
+            raise node.error(
+                'no "ssl_certificate" is defined for the "listen ... ssl" directive in'
+                f" {node.path}:{node.line}"
+            )
 
     def _addNames(
         self,
@@ -513,6 +577,13 @@ class HTTPBuild:
             group = self.groups.named(
                 authority.decode("utf-8", "surrogateescape"), port, node
             )
+        tls: UpstreamTLS | LateTLS | None = None
+        mayBeSecure = getattr(dialect, "mayBeSecure", None)
+        secure = False if mayBeSecure is None else mayBeSecure(text.text)
+        if secure is not False:
+            tls = LateTLS(lambda: self._upstreamTLS(block, name))
+            if secure or hasTLSOptions(block, name):
+                tls = tls.get()
         path = options.tempPath[0] if options.tempPath else f"{name}_temp"
         passing = Passing(
             options,
@@ -527,10 +598,16 @@ class HTTPBuild:
             bind=self._compiled(options.bind, block),
             limitRate=self._compiled(options.limitRate, block),
             tempPath=self._tempPath(path) if options.maxTempFileSize else None,
+            tls=tls,
         )
         if dialect.methods is None:
             return passing.handle
         return _only(dialect.methods, passing.handleBodiless)
+
+    def _upstreamTLS(self, block: Block, name: str) -> UpstreamTLS:
+        from ..upstream.tls import UpstreamTLS
+
+        return UpstreamTLS(block, name, self.tls)
 
     def _compiled(self, text: Template | None, block: Block) -> Value | None:
         return None if text is None else self.compile(text, block.node)

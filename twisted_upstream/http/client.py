@@ -98,6 +98,14 @@ class Client:
         self._binary = binaryAddress(self._peer)
 
     @property
+    def isSecure(self) -> bool:
+        """
+        Did it come over TLS?
+        """
+        tls = self.connection.tls
+        return tls is not None and tls.socket is not None
+
+    @property
     def requestPort(self) -> bytes:
         """
         The port that the client asked for, as text: C{$request_port}.

@@ -24,6 +24,7 @@ class ListenLine:
     @ivar sockaddrs: several for a range of ports, or a name.
     @ivar isDefault: C{default_server}.
     @ivar proxyProtocol: connections begin with a PROXY header.
+    @ivar tls: C{ssl}.
     @ivar options: of the socket; C{None}: none was written.
     """
 
@@ -31,11 +32,11 @@ class ListenLine:
     sockaddrs: tuple[Sockaddr, ...]
     isDefault: bool = False
     proxyProtocol: bool = False
+    tls: bool = False
     options: ListenOptions | None = None
 
 
 _UNSUPPORTED = {
-    "ssl": "ngx_http_ssl_module",
     "http2": "ngx_http_v2_module",
     "quic": "ngx_http_v3_module",
 }
@@ -77,7 +78,7 @@ def parseListen(node: Node) -> ListenLine:
             ) from None
         sockaddrs = tuple(dict.fromkeys(each[4] for each in found))  # type: ignore[misc]
     said: dict[str, object] = {}
-    isDefault = proxyProtocol = False
+    isDefault = proxyProtocol = tls = False
     for index, word in enumerate(node.words[1:], 1):
         name, given, value = word.partition("=")
         try:
@@ -85,6 +86,8 @@ def parseListen(node: Node) -> ListenLine:
                 isDefault = True
             elif word == "proxy_protocol":
                 proxyProtocol = True
+            elif word == "ssl":
+                tls = True
             elif word == "bind":
                 said.setdefault("backlog", 511)
             elif word == "reuseport":
@@ -115,6 +118,7 @@ def parseListen(node: Node) -> ListenLine:
         sockaddrs=sockaddrs,
         isDefault=isDefault,
         proxyProtocol=proxyProtocol,
+        tls=tls,
         options=ListenOptions(**said) if said else None,  # type: ignore[arg-type]
     )
 

@@ -134,9 +134,10 @@ class Location:
         else:
             host = connection.hostText
         port = connection.hostPort
-        if self.portInRedirect and port not in (0, 80):
-            return b"http://%b:%d" % (host, port)
-        return b"http://" + host
+        scheme, usual = (b"https://", 443) if request.isSecure else (b"http://", 80)
+        if self.portInRedirect and port not in (0, usual):
+            return b"%b%b:%d" % (scheme, host, port)
+        return scheme + host
 
 
 class Locations:

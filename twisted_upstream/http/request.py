@@ -117,7 +117,7 @@ class Request(Reply):
         self.begun = connection.factory.seconds()
         self._sentBefore = connection.transport.bytesSent
         self.values: dict[str, bytes] = {}
-        self.server = connection.address.default
+        self.server = connection.default
         self.location = self.server.root
         if head is None:
             self.head = NoHead
@@ -145,11 +145,19 @@ class Request(Reply):
         """
         Find the server and answer.
         """
-        head = self.head
-        server = self.connection.address.find(head.host, self)
+        connection = self.connection
+        tls = connection.tls
+        if tls is None:
+            server = connection.address.find(self.head.host, self)
+        else:
+            server = tls.serverFor(self)
+            if server is None:
+                return
         if server is not self.server:
             self.server = server
             self.location = server.root
+        if tls is not None and tls.refuses(self):
+            return
         postRead = server.postRead
         if postRead is not None:
             postRead(self)

@@ -53,6 +53,7 @@ class Address:
     @ivar proxyProtocol: reads the PROXY header before the first request: takes the
         bytes so far, answers what it says and its size, or C{None} for "more"; C{None}
         where there is none.
+    @ivar tls: an L{AddressTLS<twisted_upstream.http.tls.AddressTLS>}, or C{None}.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Address:
         self.limits = limits
         self.headerTimeout = headerTimeout
         self.proxyProtocol: Any = None
+        self.tls: Any = None
         self._exact: dict[bytes, Server] = {}
         self._suffixes: dict[bytes, Server] = {}
         self._prefixes: dict[bytes, Server] = {}
@@ -99,8 +101,12 @@ class Address:
         """
         if self._only:
             return self.default
-        if host is None:
-            host = b""
+        return self.lookUp(host or b"", request) or self.default
+
+    def lookUp(self, host: bytes, request: Any) -> Server | None:
+        """
+        The same; C{None}: no server has that name.
+        """
         found = self._exact.get(host)
         if found is not None:
             return found
@@ -121,7 +127,7 @@ class Address:
         for matches, server in self._regexes:
             if matches(request, host):
                 return server
-        return self.default
+        return None
 
 
 class ServedBy:

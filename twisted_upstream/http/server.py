@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from ..net.deadline import Deadline
+    from ..net.sockaddr import Sockaddr
     from ..net.transport import SocketTransport
     from .location import Location
     from .routing import Address, ServedBy
@@ -48,6 +49,8 @@ class HTTPServerProtocol:
     @ivar peer: the client's address and port (or path).
     @ivar host: the address and port that it connected to.
     @ivar binary: the client's address in network order.
+    @ivar default: the server of requests that name no other.
+    @ivar tls: a L{ClientTLS<twisted_upstream.http.tls.ClientTLS>}, or C{None}.
     """
 
     __slots__ = (
@@ -64,6 +67,7 @@ class HTTPServerProtocol:
         "binary",
         "dataReceived",
         "deadline",
+        "default",
         "ended",
         "factory",
         "host",
@@ -74,6 +78,7 @@ class HTTPServerProtocol:
         "proxied",
         "request",
         "requests",
+        "tls",
         "transport",
     )
 
@@ -97,6 +102,8 @@ class HTTPServerProtocol:
         self._keep = True
         self._body: Callable[[bytes], bytes] | None = None
         self.proxied: Any = None
+        self.tls: Any = None
+        self.default = address.default
         self.dataReceived: Callable[[bytes], None] = self._headReceived
         self.ended: Callable[[BaseException | None], None] = self._inputEnded
 
@@ -111,16 +118,24 @@ class HTTPServerProtocol:
         """
         Wait for the first request.
         """
+        if self.tls is None:
+            # Else that was done before the handshake.
+            self.begin(self.transport.peerName)
+            if self.address.proxyProtocol is not None:
+                self.dataReceived = self._proxyHeaderReceived
+        self.factory.connections.add(self)
+        self.deadline.expired = self._timedOut
+
+    def begin(self, peerName: Sockaddr) -> None:
+        """
+        Count the connection, and the time until its first request.
+        """
         factory = self.factory
         self.number = factory.nextNumber()
         self.made = factory.seconds()
-        self.peer = self.transport.peerName
-        self.binary = binaryAddress(self.peer)
-        factory.connections.add(self)
-        self.deadline.expired = self._timedOut
+        self.peer = peerName
+        self.binary = binaryAddress(peerName)
         self.deadline.set(self.address.headerTimeout)
-        if self.address.proxyProtocol is not None:
-            self.dataReceived = self._proxyHeaderReceived
 
     # ---- reading requests -----------------------------------------------------------
 
@@ -502,7 +517,8 @@ class HTTPServerFactory:
         @param address: its servers and limits.
         """
         self.address = address
-        self.connections: set[HTTPServerProtocol] = set()
+        #: Those that shake hands yet are no protocols, but end in the same ways.
+        self.connections: set[Any] = set()
         self.closing = False
         self.served = served
         self.seconds = served.seconds
@@ -527,7 +543,7 @@ class HTTPServerFactory:
             self, self.address, self.served.deadlines.new(_noTime)
         )
 
-    def connectionGone(self, protocol: HTTPServerProtocol) -> None:
+    def connectionGone(self, protocol: Any) -> None:
         """
         One connection less.
         """

@@ -142,6 +142,11 @@ class Dialing(Protocol):
         """
 
 
+#: Goes on with a connected socket: takes it, its address, the protocol, the waiter and
+#: the seconds that are left; returns what gives up.
+Secure = Callable[..., Callable[[], None]]
+
+
 class SocketDialer:
     """
     Opens connections to socket addresses.
@@ -162,6 +167,7 @@ class SocketDialer:
         timeout: float,
         localAddress: Sockaddr | None = None,
         options: DialOptions = _DEFAULTS,
+        secure: Secure | None = None,
     ) -> Callable[[], None]:
         """
         Connect C{protocol}: it gets a L{SocketTransport} that reads, by
@@ -172,6 +178,8 @@ class SocketDialer:
 
         @param timeout: seconds.
         @param localAddress: to connect from; port 0 leaves the port to the kernel.
+        @param secure: takes the connected socket over and tells the waiter itself,
+            within what is left of C{timeout}; C{None}: there is no more to do.
         @return: gives up: the waiter will not be told any more.  Does nothing when it
             has been.
         """
@@ -193,10 +201,12 @@ class SocketDialer:
             immediate = False
             number = _progress(sock, sockaddr)
         if not number:
+            if secure is not None:
+                return secure(sock, sockaddr, protocol, waiter, timeout)
             self._connected(sock, sockaddr, protocol, waiter)
             return _nothing
         if number in _CONNECTING:
-            attempt = Attempt(self, sock, sockaddr, protocol, waiter)
+            attempt = Attempt(self, sock, sockaddr, protocol, waiter, secure)
             attempt.start(self._deadlines, timeout)
             return attempt.giveUp
         sock.close()
@@ -323,9 +333,12 @@ class Attempt:
     __slots__ = (
         "_deadline",
         "_dialer",
+        "_further",
         "_protocol",
+        "_secure",
         "_sockaddr",
         "_socket",
+        "_until",
         "_waiter",
     )
 
@@ -336,6 +349,7 @@ class Attempt:
         sockaddr: Sockaddr,
         protocol: Any,
         waiter: Dialing,
+        secure: Secure | None,
     ) -> None:
         self._dialer = dialer
         # None: it is over, and the descriptor may be somebody else's.
@@ -343,6 +357,9 @@ class Attempt:
         self._sockaddr = sockaddr
         self._protocol = protocol
         self._waiter: Dialing | None = waiter
+        self._secure = secure
+        # Once the socket was handed over: gives up what came after that.
+        self._further: Callable[[], None] | None = None
 
     def start(self, deadlines: Deadlines, timeout: float) -> None:
         """
@@ -350,13 +367,17 @@ class Attempt:
         """
         self._deadline = deadlines.new(self._timedOut)
         self._deadline.set(timeout)
+        self._until = self._dialer._reactor.seconds() + timeout
         self._dialer._reactor.addWriter(self)
 
     def giveUp(self) -> None:
         """
         Close the socket, and tell nobody.
         """
-        if self._socket is not None:
+        if self._further is not None:
+            further, self._further = self._further, None
+            further()
+        elif self._socket is not None:
             sock, _ = self._end()
             # Only after this round's events: one may be there for this descriptor.
             self._dialer._reactor.callLater(0, sock.close)
@@ -400,6 +421,12 @@ class Attempt:
         number = _progress(self._socket, self._sockaddr)
         if not number:
             sock, waiter = self._end()
+            if self._secure is not None:
+                left = self._until - self._dialer._reactor.seconds()
+                self._further = self._secure(
+                    sock, self._sockaddr, self._protocol, waiter, max(left, 0.001)
+                )
+                return
             self._dialer._connected(sock, self._sockaddr, self._protocol, waiter)
         elif number not in _CONNECTING:
             self._fail(

@@ -48,6 +48,15 @@ class TransportFailed(ConnectionLost):
         self.errno = number
         self.syscall = syscall
 
+    @classmethod
+    def of(cls, error: OSError, syscall: str) -> TransportFailed:
+        """
+        What C{error} of a call means; a socket that is more than a socket says so
+        itself.
+        """
+        own: TransportFailed | None = getattr(error, "failure", None)
+        return cls(error.errno or 0, syscall) if own is None else own
+
     def __str__(self) -> str:
         if not self.errno:
             return f"{self.syscall}() reported that the file was truncated"
@@ -139,7 +148,7 @@ class SendQueue:
         except OSError as error:
             if error.errno in BUSY:
                 return False
-            raise TransportFailed(error.errno or 0, "send") from None
+            raise TransportFailed.of(error, "send") from None
         self.size -= sent
         for data in buffers:
             size = len(data)
@@ -187,7 +196,7 @@ class SendQueue:
         except OSError as error:
             if error.errno in BUSY:
                 return False
-            raise TransportFailed(error.errno or 0, "send") from None
+            raise TransportFailed.of(error, "send") from None
         return self._regionSent(region, sent) and sent == len(data)
 
     def _regionSent(self, region: FileRegion, sent: int) -> bool:

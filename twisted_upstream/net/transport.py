@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -35,7 +35,7 @@ from .connected import ConnectedSocket
 from .sendqueue import BUSY, MOST_BUFFERS, FileRegion, SendQueue, TransportFailed
 
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Protocol
 
     from twisted.internet.interfaces import IDelayedCall, IProducer, IProtocol
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         def callLater(
             self, delay: float, callable: Callable[..., Any], /, *args: Any
         ) -> IDelayedCall: ...
+        def seconds(self) -> float: ...
 
 
 READ_SIZE = 16 * 1024
@@ -127,6 +128,13 @@ class SocketTransport(ConnectedSocket):
 
     _log = Logger()
 
+    #: Keeps what has to wait.
+    queueFactory = SendQueue
+    #: Did the other side end without saying so?  Only TLS can tell.
+    truncated = False
+    #: What is known of its TLS; C{None}: it has none.
+    tls: Any = None
+
     def __init__(
         self,
         sock: socket.socket,
@@ -200,7 +208,7 @@ class SocketTransport(ConnectedSocket):
         except BlockingIOError:
             return
         except OSError as error:
-            self._fail(TransportFailed(error.errno or 0, "recv"))
+            self._fail(TransportFailed.of(error, "recv"))
             return
         if not data:
             self._endOfInput()
@@ -237,7 +245,7 @@ class SocketTransport(ConnectedSocket):
         except BlockingIOError:
             return
         except OSError as error:
-            self._fail(TransportFailed(error.errno or 0, "recv"))
+            self._fail(TransportFailed.of(error, "recv"))
             return
         if ended and not self._closing:
             self._endOfInput()
@@ -278,7 +286,7 @@ class SocketTransport(ConnectedSocket):
             sent = self._send(data)
         except OSError as error:
             if error.errno not in BUSY:
-                self._writeFailed(TransportFailed(error.errno or 0, "send"))
+                self._writeFailed(TransportFailed.of(error, "send"))
                 return
             sent = 0
         self.bytesSent += sent
@@ -297,7 +305,7 @@ class SocketTransport(ConnectedSocket):
             sent = self._socket.sendmsg(buffers)
         except OSError as error:
             if error.errno not in BUSY:
-                self._writeFailed(TransportFailed(error.errno or 0, "send"))
+                self._writeFailed(TransportFailed.of(error, "send"))
                 return
             sent = 0
         self.bytesSent += sent
@@ -320,7 +328,7 @@ class SocketTransport(ConnectedSocket):
             if count and self._accepts():
                 self._keep(FileRegion(fd, offset, count))
             return
-        queue = SendQueue(self._socket)
+        queue = self.queueFactory(self._socket)
         queue.add(FileRegion(fd, offset, count))
         try:
             self.bytesSent += queue.send()
@@ -354,7 +362,7 @@ class SocketTransport(ConnectedSocket):
         Keep what the kernel did not take.
         """
         if self._queue is None:
-            self._queue = SendQueue(self._socket)
+            self._queue = self.queueFactory(self._socket)
         self._queue.add(rest)
         self._kept()
 

@@ -52,6 +52,7 @@ from ..net.dialer import DialOptions, SocketDialer
 from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
 from ..net.sockaddr import Sockaddr, parseAddress, sockaddrName
 from ..net.transport import SocketTransport
+from ..tls.options import HTTPTLSOptions, TLSFileOptions, TLSOptions
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings, balancerOptions, lookUp
 from ..upstream.options import (
@@ -93,6 +94,9 @@ _OPTIONS = (
     StaticOptions,
     TryFilesOptions,
     *define.OPTIONS,
+    TLSOptions,
+    TLSFileOptions,
+    HTTPTLSOptions,
     GroupOptions,
     UpstreamOptions,
 )
@@ -235,6 +239,7 @@ class Cycle:
         build = HTTPBuild(
             block,
             prefix=self._configuration.prefix,
+            directory=os.path.dirname(os.path.abspath(self._configuration.path)),
             logs=self._logs,
             served=self.served,
             variables=self._variables,
@@ -263,6 +268,7 @@ class Cycle:
         options: PassOptions,
         local: bytes | None,
         client: Any,
+        secure: Callable[..., Any] | None = None,
     ) -> Callable[[], None]:
         """
         Connect to a peer as the options of a C{*_pass} say.
@@ -287,6 +293,8 @@ class Cycle:
                 rcvbuf=options.socketReceiveBuffer or None,
                 sndbuf=options.socketSendBuffer or None,
             )
+        if secure is not None:
+            more["secure"] = secure(self._reactor, self._deadlines)
         return self._dialer.dial(
             peer.sockaddr,
             protocol,
@@ -404,12 +412,16 @@ class Cycle:
         reactor = self._reactor
         build = opened.factory.buildProtocol
         factories = opened.factories
+        tls = opened.factory.address.tls
 
         def accepted(sock: socket.socket, peerName: Any) -> None:
             make = build
             if factories:
                 factory = factories.get(sock.getsockname())
                 if factory is not None:
+                    if factory.address.tls is not None:
+                        factory.address.tls.accept(sock, peerName, factory, reactor)
+                        return
                     make = factory.buildProtocol
             protocol = make()
             transport = SocketTransport(sock, reactor, protocol, peerName)
@@ -418,7 +430,15 @@ class Cycle:
             # The first request is often there already.
             transport.doRead()
 
-        return accepted
+        def acceptedTLS(sock: socket.socket, peerName: Any) -> None:
+            factory = factories.get(sock.getsockname()) if factories else None
+            if factory is not None and factory.address.tls is None:
+                accepted(sock, peerName)
+                return
+            factory = factory or opened.factory
+            factory.address.tls.accept(sock, peerName, factory, reactor)
+
+        return accepted if tls is None else acceptedTLS
 
     def drain(self) -> Deferred[None]:
         """

@@ -4,7 +4,7 @@ One connection to one server.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
@@ -51,6 +51,7 @@ class UpstreamProtocol:
     @ivar requests: how many requests it served, the current one included.
     @ivar made: when it was opened, in seconds.
     @ivar number: C{$connection}.
+    @ivar identity: who it is with, other than an address; C{None}: anybody there.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class UpstreamProtocol:
         "deadline",
         "ended",
         "factory",
+        "identity",
         "made",
         "number",
         "requests",
@@ -72,6 +74,7 @@ class UpstreamProtocol:
         self.made = made
         self.number = number
         self.requests = 0
+        self.identity: Hashable = None
         self.dataReceived: Callable[[bytes], None] = _ignored
         self.ended: Callable[[BaseException | None], None] = _nobody
         self._cache: KeepaliveCache[UpstreamProtocol] | None = None

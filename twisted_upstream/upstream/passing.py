@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..wire.head import ResponseHead
     from .connection import UpstreamFactory
     from .group import UpstreamGroup, UpstreamGroups
+    from .tls import UpstreamTLS
+    from .tls_options import LateTLS
 
 _RATE = re.compile(rb"(\d+)([kKmM]?)\Z")
 _UNITS = {b"": 1, b"k": 1024, b"m": 1024 * 1024}
@@ -57,7 +59,6 @@ class Passing:
         "deadlines",
         "hide",
         "highWater",
-        "identity",
         "ignoreClientAbort",
         "intercept404",
         "interceptErrors",
@@ -71,6 +72,7 @@ class Passing:
         "sendTimeout",
         "shown",
         "tempPath",
+        "tls",
         "tries",
     )
 
@@ -89,13 +91,12 @@ class Passing:
         bind: Callable[[Any], bytes] | None,
         limitRate: Callable[[Any], bytes] | None,
         tempPath: str | None,
-        identity: Hashable = None,
+        tls: UpstreamTLS | LateTLS | None = None,
     ) -> None:
         """
         @param group: where requests go; C{None}: C{target} tells it per request.
         @param dial: opens connections.
-        @param identity: what makes connections with other settings not
-            interchangeable.
+        @param tls: of servers that want it; C{None}: none does.
         """
         self._options = options
         self._exchangeFactory = exchangeFactory
@@ -108,7 +109,7 @@ class Passing:
         self.seconds = seconds
         self.bind = bind
         self.limitRate = limitRate
-        self.identity = identity
+        self.tls = tls
         self.tempPath = tempPath
         self.bufferSize = options.bufferSize
         self.buffering = options.buffering
@@ -181,15 +182,41 @@ class Passing:
 
         self._groups.find(text, defaultPort, client, found)
 
-    def dial(self, peer: Peer, waiter: IDialWaiter, client: Any) -> Callable[[], None]:
+    def identity(self, client: Any, exchange: Any, group: UpstreamGroup) -> Hashable:
+        """
+        Who a request wants to talk to, other than an address.
+
+        @return: C{None}: to anybody there; C{False}: that cannot be said, and was
+            logged.
+        """
+        tls = self.tls
+        if tls is None or not exchange.secure:
+            return None
+        found = tls.identity(client, exchange.secureName, group.nameBytes)
+        return False if found is None else found
+
+    def dial(
+        self, peer: Peer, waiter: IDialWaiter, client: Any, identity: Any = None
+    ) -> Callable[[], None]:
         """
         Open a connection to C{peer} for C{waiter}.
 
+        @param identity: who is to answer there.
         @return: "give up".
         """
         local = None if self.bind is None else self.bind(client)
+        protocol = self._factory.buildProtocol()
+        if identity is None:
+            return self._dial(peer, protocol, waiter, self._options, local, client)
+        assert self.tls is not None
         return self._dial(
-            peer, self._factory.buildProtocol(), waiter, self._options, local, client
+            peer,
+            protocol,
+            waiter,
+            self._options,
+            local,
+            client,
+            partial(self.tls.secure, identity),
         )
 
     def show(self, head: ResponseHead) -> None:

@@ -13,7 +13,7 @@ C{ngx_http_upstream_next()}, C{ngx_http_upstream_finalize_request()}
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
@@ -135,15 +135,22 @@ class UpstreamRequest(UpstreamResponse):
         self._client.attempts.append(attempt)
         self.sent = False
         cache = self._group.cache
+        identity: Hashable = None
+        if passing.tls is not None:
+            identity = passing.identity(self._client, self._exchange, self._group)
+            if identity is False:
+                attempt.status = 500
+                self._finalize(500)
+                return
         if cache is not None:
-            connection = cache.take((peer.sockaddr, passing.identity), passing)
+            connection = cache.take((peer.sockaddr, identity), passing)
             if connection is not None:
                 self._reused = True
                 attempt.connectTime = 0.0
                 self._send(connection)
                 return
         self._reused = False
-        giveUp = passing.dial(peer, self, self._client)
+        giveUp = passing.dial(peer, self, self._client, identity)
         # The outcome may be known already, and the next attempt under way.
         if self._attempt is attempt and self._peer is peer and self._connection is None:
             self._giveUp = giveUp
@@ -162,8 +169,9 @@ class UpstreamRequest(UpstreamResponse):
         There is no connection to the chosen peer.
         """
         self._giveUp = None
+        action: str = getattr(reason, "action", CONNECTING)
         if isinstance(reason, ConnectTimedOut):
-            self._failed(retry.TIMEOUT, reason, CONNECTING)
+            self._failed(retry.TIMEOUT, reason, action)
             return
         level = "error"
         if isinstance(reason, ConnectFailed):
@@ -174,7 +182,7 @@ class UpstreamRequest(UpstreamResponse):
                 self._attempt.status = 500
                 self._finalize(500)
                 return
-        self._failed(retry.ERROR, reason, CONNECTING, level)
+        self._failed(retry.ERROR, reason, action, level)
 
     # ---- the request ----------------------------------------------------------------
 
@@ -397,7 +405,9 @@ class UpstreamRequest(UpstreamResponse):
 
     def _headEnded(self, reason: BaseException | None) -> None:
         exchange = self._exchange
-        if reason is None and self._data:
+        connection = self._connection
+        truncated = connection is not None and connection.transport.truncated
+        if reason is None and self._data and not truncated:
             # Some protocols end their head with the connection (HTTP/0.9).
             try:
                 head = exchange.endHeader(self._data)

@@ -161,7 +161,12 @@ class UpstreamResponse:
 
     def _bodyEnded(self, reason: BaseException | None) -> None:
         received = self._filter
-        if reason is None and received.remaining is None:
+        connection = self._connection
+        if (
+            reason is None
+            and received.remaining is None
+            and not (connection is not None and connection.transport.truncated)
+        ):
             self._exchange.reusable = False
             self._done(received)
             if self._spool is None:
@@ -233,7 +238,7 @@ class UpstreamResponse:
                         transport.resumeProducing()
                     connection.rest(cache)
                     passing = self._passing
-                    cache.put((peer.sockaddr, passing.identity), connection, passing)
+                    cache.put((peer.sockaddr, connection.identity), connection, passing)
                 else:
                     connection.close()
             else:

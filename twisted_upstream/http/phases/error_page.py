@@ -300,6 +300,8 @@ class ErrorPages:
     def _goTo(self, request: Request, page: _Page) -> None:
         if page.overwrite is not None:
             request.errorStatus = page.overwrite
+        elif request.errorStatus in _BAD_REQUESTS:
+            request.errorStatus = 400
         target = page.target(request)
         if target.startswith(b"/"):
             uri, _, args = target.partition(b"?")

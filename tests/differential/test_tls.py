@@ -1,0 +1,308 @@
+"""
+TLS with other people's programs: curl, OpenSSL's own client and server, and nginx on
+either side.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.certificates import Issued, authority, issue
+from tests.support.nginx import (
+    RunningServer,
+    findNginx,
+    freePort,
+    oursCommand,
+)
+
+VERSIONS = ("TLSv1.2", "TLSv1.3")
+
+FRONT = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    ssl_certificate {folder}/server.crt;
+    ssl_certificate_key {folder}/server.key;
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name good.example;
+        ssl_client_certificate {folder}/root.crt;
+        ssl_verify_client optional;
+        root {folder};
+        location / {{
+            set $who "$ssl_client_verify $ssl_client_s_dn";
+            return 200 "$ssl_protocol $ssl_session_reused $ssl_server_name $who";
+        }}
+        location /file {{ }}
+        location /echo {{
+            client_max_body_size 10m;
+            proxy_pass http://127.0.0.1:{plain}/sink;
+        }}
+    }}
+    server {{
+        listen 127.0.0.1:{plain};
+        location /sink {{
+            client_max_body_size 10m;
+            proxy_pass http://127.0.0.1:{plain}/done;
+        }}
+        location /done {{ return 200 "$content_length"; }}
+    }}
+}}
+"""
+
+BACK = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    proxy_ssl_verify on;
+    proxy_ssl_trusted_certificate {folder}/root.crt;
+    proxy_ssl_name good.example;
+    proxy_ssl_server_name on;
+    proxy_set_header Connection close;
+    server {{
+        listen 127.0.0.1:{plain};
+        location / {{ proxy_pass https://127.0.0.1:{tls}; }}
+        location /TLSv1.2/ {{
+            proxy_ssl_protocols TLSv1.2;
+            proxy_pass https://127.0.0.1:{tls}/;
+        }}
+        location /named/ {{
+            proxy_ssl_certificate {folder}/client.crt;
+            proxy_ssl_certificate_key {folder}/client.key;
+            proxy_pass https://127.0.0.1:{tls}/;
+        }}
+        location /other/ {{
+            proxy_ssl_name other.example;
+            proxy_pass https://127.0.0.1:{tls}/;
+        }}
+    }}
+}}
+"""
+
+
+def need(program: str) -> str:
+    """
+    The path of a program.
+
+    @raise SkipTest: it is not installed.
+    """
+    found = findNginx() if program == "nginx" else shutil.which(program)
+    if found is None:
+        from twisted.trial.unittest import SkipTest
+
+        raise SkipTest(f"{program} is not installed")
+    return found
+
+
+class PeerCase(SynchronousTestCase):
+    """
+    Certificates in a folder, and processes that are stopped in the end.
+    """
+
+    def setUp(self) -> None:
+        """
+        A server's and a client's certificate of one authority.
+        """
+        self.folder = Path(self.mktemp()).resolve()
+        self.folder.mkdir()
+        root = authority()
+        self.write("server", issue("good.example", root))
+        self.write("client", issue("somebody", root))
+        self.write("root", root)
+        self.tls, self.plain = freePort(), freePort()
+
+    def write(self, name: str, issued: Issued) -> None:
+        """
+        Put a certificate and its key into the folder.
+        """
+        (self.folder / f"{name}.crt").write_bytes(issued.pem)
+        (self.folder / f"{name}.key").write_bytes(issued.keyPem)
+
+    def start(self, command: list[str], text: str) -> RunningServer:
+        """
+        Start a server with a configuration.
+        """
+        prefix = Path(self.mktemp()).resolve()
+        prefix.mkdir()
+        running = RunningServer(
+            command,
+            prefix,
+            text.format(folder=self.folder, tls=self.tls, plain=self.plain),
+        )
+        self.addCleanup(running.stop)
+        return running
+
+    def output(self, words: list[str], data: bytes = b"") -> str:
+        """
+        What a program prints.
+        """
+        done = subprocess.run(words, input=data, capture_output=True, timeout=30)
+        return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+    def curl(self, path: str, *words: str) -> str:
+        """
+        What curl gets over TLS; the server must prove who it is.
+        """
+        return self.output(
+            [
+                need("curl"),
+                "--silent",
+                "--show-error",
+                "--cacert",
+                f"{self.folder}/root.crt",
+                "--resolve",
+                f"good.example:{self.tls}:127.0.0.1",
+                f"https://good.example:{self.tls}{path}",
+                *words,
+            ]
+        )
+
+    def get(self, path: str) -> str:
+        """
+        What curl gets without TLS.
+        """
+        url = f"http://127.0.0.1:{self.plain}{path}"
+        return self.output([need("curl"), "--silent", "--show-error", url])
+
+
+class FrontTests(PeerCase):
+    """
+    Other people's clients.
+    """
+
+    def test_curl(self) -> None:
+        """
+        curl: both versions, a client's certificate, large files and bodies.
+        """
+        self.start(oursCommand(), FRONT)
+        for version in VERSIONS:
+            number = version.removeprefix("TLSv")
+            found = self.curl("/", f"--tlsv{number}", "--tls-max", number)
+            self.assertEqual(found, f"{version} . good.example NONE ")
+        named = ["--cert", f"{self.folder}/client.crt"]
+        named += ["--key", f"{self.folder}/client.key"]
+        found = self.curl("/", *named)
+        self.assertEqual(found, "TLSv1.3 . good.example SUCCESS CN=somebody")
+        content = "0123456789" * 100_000
+        (self.folder / "file").write_text(content)
+        self.assertEqual(self.curl("/file"), content)
+        found = self.curl("/echo", "--data-binary", f"@{self.folder}/file")
+        self.assertEqual(found, "1000000")
+
+    def test_openSSL(self) -> None:
+        """
+        OpenSSL's client: new and resumed sessions of both versions.
+        """
+        self.start(oursCommand(), FRONT)
+        request = b"GET / HTTP/1.1\r\nHost: good.example\r\nConnection: close\r\n\r\n"
+        for version in VERSIONS:
+            words = [need("openssl"), "s_client", "-quiet", "-ign_eof"]
+            words += ["-connect", f"127.0.0.1:{self.tls}"]
+            words += ["-servername", "good.example", "-CAfile"]
+            words += [f"{self.folder}/root.crt", "-verify_return_error"]
+            words += ["-tls1_2" if version == "TLSv1.2" else "-tls1_3"]
+            session = f"{self.folder}/{version}"
+            found = self.output([*words, "-sess_out", session], request)
+            self.assertIn(f"{version} . good.example", found)
+            found = self.output([*words, "-sess_in", session], request)
+            self.assertIn(f"{version} r good.example", found)
+
+    def test_nginx(self) -> None:
+        """
+        nginx as client: new and resumed.
+        """
+        self.start(oursCommand(), FRONT.replace("{plain}", str(freePort())))
+        self.start([need("nginx")], BACK)
+        for path, version in (("/", "TLSv1.3"), ("/TLSv1.2/", "TLSv1.2")):
+            self.assertEqual(self.get(path), f"{version} . good.example NONE ")
+            self.assertEqual(self.get(path), f"{version} r good.example NONE ")
+        self.assertIn("SUCCESS CN=somebody", self.get("/named/"))
+
+    def test_plain(self) -> None:
+        """
+        Who speaks no TLS is told, and is no danger to others.
+        """
+        self.start(oursCommand(), FRONT)
+        url = f"http://127.0.0.1:{self.tls}/"
+        found = self.output([need("curl"), "--silent", "-i", url])
+        self.assertIn("HTTP/1.1 400 Bad Request", found)
+        self.assertIn("The plain HTTP request was sent to HTTPS port", found)
+
+
+class BackTests(PeerCase):
+    """
+    Other people's servers.
+    """
+
+    def test_nginx(self) -> None:
+        """
+        nginx as server: new and resumed, with our certificate, and not if it is
+        somebody else.
+        """
+        front = FRONT.replace("{plain}", str(freePort()))
+        self.start([need("nginx")], front)
+        ours = self.start(oursCommand(), BACK)
+        for path, version in (("/", "TLSv1.3"), ("/TLSv1.2/", "TLSv1.2")):
+            self.assertEqual(self.get(path), f"{version} . good.example NONE ")
+            self.assertEqual(self.get(path), f"{version} r good.example NONE ")
+        self.assertIn("SUCCESS CN=somebody", self.get("/named/"))
+        self.assertIn("502 Bad Gateway", self.get("/other/"))
+        log = (ours.prefix / "error.log").read_text()
+        self.assertIn(
+            'upstream SSL certificate does not match "other.example" while SSL'
+            " handshaking to upstream",
+            log,
+        )
+
+    def test_openSSL(self) -> None:
+        """
+        OpenSSL's server, in both versions.
+        """
+        for version, option in (("TLSv1.2", "-tls1_2"), ("TLSv1.3", "-tls1_3")):
+            self.tls, self.plain = freePort(), freePort()
+            with subprocess.Popen(
+                [
+                    need("openssl"),
+                    "s_server",
+                    "-accept",
+                    f"127.0.0.1:{self.tls}",
+                    "-cert",
+                    f"{self.folder}/server.crt",
+                    "-key",
+                    f"{self.folder}/server.key",
+                    "-www",
+                    option,
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            ) as server:
+                try:
+                    self.start(oursCommand(), BACK)
+                    found = self.get("/")
+                    for _ in range(50):
+                        if "502" not in found:
+                            break
+                        time.sleep(0.05)
+                        found = self.get("/")
+                finally:
+                    server.kill()
+            match = re.search(r"Protocol *: *(\S+)", found)
+            self.assertTrue(match and match[1] == version, found[:500])
+
+    def test_bothOurs(self) -> None:
+        """
+        Ours on both sides.
+        """
+        self.start(oursCommand(), FRONT.replace("{plain}", str(freePort())))
+        self.start(oursCommand(), BACK)
+        for path, version in (("/", "TLSv1.3"), ("/TLSv1.2/", "TLSv1.2")):
+            self.assertEqual(self.get(path), f"{version} . good.example NONE ")
+            self.assertEqual(self.get(path), f"{version} r good.example NONE ")

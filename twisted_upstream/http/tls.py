@@ -1,0 +1,352 @@
+"""
+HTTPS: which server answers a handshake, and whether its client may ask anything.
+
+nginx: http/ngx_http_request.c (ngx_http_ssl_servername, ngx_http_process_request),
+http/modules/ngx_http_ssl_module.c (ngx_http_ssl_init)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..net.transport import SocketTransport
+from ..tls.accept import UNRECOGNIZED_NAME, Accept
+from ..tls.handshake import HandshakeFailed, Turns
+from ..tls.server import ServerTLS
+from ..tls.socket import TLSSocket
+from ..tls.transport import TLSTransport
+from ..wire.host import splitHost
+from .client import Client, NoHead
+
+if TYPE_CHECKING:
+    import socket as sockets
+
+    from OpenSSL import SSL
+
+    from ..net.sockaddr import Sockaddr
+    from ..net.transport import Reactor
+    from ..tls.context import Context
+    from ..wire.client_hello import ClientHello
+    from .request import Request
+    from .routing import Server
+    from .server import HTTPServerFactory, HTTPServerProtocol
+
+#: OpenSSL takes no longer name.
+_MOST_NAME = 255
+
+
+class HTTPTLS:
+    """
+    The TLS of one virtual server of HTTP.
+
+    @ivar bufferSize: how much is encrypted together, in bytes.
+    """
+
+    def __init__(self, tls: ServerTLS, bufferSize: int) -> None:
+        self.tls = tls
+        self.bufferSize = bufferSize
+
+
+class AddressTLS:
+    """
+    The TLS of one listening address.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        #: Of each virtual server that is found here.
+        self.servers: dict[Server, HTTPTLS] = {}
+
+    def accept(
+        self,
+        sock: sockets.socket,
+        peerName: Sockaddr,
+        factory: HTTPServerFactory,
+        reactor: Reactor,
+    ) -> None:
+        """
+        A client has connected.
+        """
+        HTTPAccept(self, sock, peerName, factory, reactor, self._turns).start()
+
+
+class ClientTLS:
+    """
+    What is known of the TLS of one client.
+
+    @ivar hello: what it asked for; C{None}: that could not be understood.
+    @ivar server: who has answered.
+    @ivar name: the name by which that server was found; C{None}: by none, and then
+        requests may name any.
+    @ivar socket: C{None}: it is no TLS, although this is the address for it.
+    @ivar certificate: the client's, in DER; empty: none.
+    @ivar result: of its verification; 0: nothing is wrong with it.
+    """
+
+    __slots__ = (
+        "_certificate",
+        "address",
+        "hello",
+        "kept",
+        "name",
+        "result",
+        "server",
+        "socket",
+    )
+
+    def __init__(self, address: AddressTLS, server: Server) -> None:
+        self.address = address
+        self.server = server
+        self.hello: ClientHello | None = None
+        self.name: bytes | None = None
+        self.socket: TLSSocket | None = None
+        self.result = 0
+        self._certificate: bytes | None = None
+        #: Of variables: computed once.
+        self.kept: dict[str, Any] = {}
+
+    @property
+    def certificate(self) -> bytes:
+        """
+        The client's certificate.
+        """
+        found = self._certificate
+        if found is None:
+            from ..tls.openssl import peerCertificate
+
+            found = b""
+            if self.socket is not None:
+                found = peerCertificate(self.socket.ssl)
+            self._certificate = found
+        return found
+
+    def serverFor(self, request: Request) -> Server | None:
+        """
+        The virtual server of a request.
+
+        @return: C{None}: it was answered with an error.
+
+        nginx: ngx_http_set_virtual_server()
+        """
+        host = request.head.host
+        address = request.connection.address
+        name = self.name
+        if name is None:
+            return address.find(host, request)
+        if host is None:
+            return self.server
+        if host == name:
+            # Once more, for what an expression captures.
+            return address.find(host, request)
+        server = address.find(host, request)
+        if self.address.servers[server].tls.verify != "off":
+            request.server = server
+            request.location = server.root
+            request.logError(
+                "info",
+                "client attempted to request the server name different from the one"
+                " that was negotiated",
+                action=request.readingAction,
+            )
+            request.keepalive = False
+            request.failResponse(421)
+            return None
+        return server
+
+    def refuses(self, request: Request) -> bool:
+        """
+        Was the request answered with an error, because of what is wrong with its
+        connection?
+
+        nginx: ngx_http_process_request()
+        """
+        if self.socket is None:
+            self._refuse(request, 497, "client sent plain HTTP request to HTTPS port")
+            return True
+        tls = self.address.servers[request.server].tls
+        if tls.verify == "off":
+            return False
+        found = tls.complaint(self.result, bool(self.certificate))
+        if found is None:
+            return False
+        self._refuse(request, *found)
+        return True
+
+    def _refuse(self, request: Request, status: int, message: str) -> None:
+        request.logError("info", message, action=request.readingAction)
+        request.keepalive = False
+        request.failResponse(status)
+
+
+class _Handshaking(Client):
+    """
+    Who asks while there is no request yet: for variables in names of certificates.
+    """
+
+    requestLine = b""
+    uri = args = target = method = b""
+    version = 10
+    host = None
+    body = upstream = None
+    upstreamFields = upstreamTrailers = b""
+    status = 0
+    action = "SSL handshaking"
+    internal = validLocation = False
+
+    def __init__(self, connection: HTTPServerProtocol, server: Server) -> None:
+        self.connection = connection
+        self.head = NoHead
+        self.server = server
+        self.location = server.root
+        self.values: dict[str, bytes] = {}
+        self.captures: Any = ()
+        self.begun = connection.made
+
+
+class HTTPAccept(Accept):
+    """
+    A client's connection before its first request.
+    """
+
+    def __init__(
+        self,
+        tls: AddressTLS,
+        sock: sockets.socket,
+        peerName: Sockaddr,
+        factory: HTTPServerFactory,
+        reactor: Reactor,
+        turns: Turns,
+    ) -> None:
+        super().__init__(sock, reactor, turns)
+        self._tls = tls
+        self._factory = factory
+        self._peerName = peerName
+        self.proxyProtocol = factory.address.proxyProtocol
+        protocol = self._protocol = factory.buildProtocol()
+        protocol.tls = self._state = ClientTLS(tls, factory.address.default)
+        protocol.begin(peerName)
+        protocol.host = sock.getsockname() or None
+        protocol.deadline.expired = self._timedOut
+
+    def start(self) -> None:
+        """
+        Begin: the first bytes are often there already.
+        """
+        self._factory.connections.add(self)
+        self.receive()
+
+    # ---- the way --------------------------------------------------------------------
+
+    def proxied(self, header: Any) -> None:
+        """
+        A PROXY header has come.
+        """
+        self._protocol.proxied = header
+
+    def choose(self) -> Context | int | None:
+        """
+        By the name that the client asks for.
+
+        nginx: ngx_http_ssl_servername()
+        """
+        address = self._factory.address
+        state = self._state
+        server = address.default
+        hello = state.hello = self.hello
+        client = _Handshaking(self._protocol, server)
+        if hello is not None and hello.serverName:
+            name = hello.serverName
+            if len(name) > _MOST_NAME or b"\0" in name:
+                return UNRECOGNIZED_NAME
+            split = splitHost(name.lower())
+            host = None if split is None else split[0]
+            found = None
+            if host is not None and len(self._tls.servers) > 1:
+                # As in nginx, a server alone is everybody's.
+                found = address.lookUp(host, client)
+            if found is not None:
+                server = client.server = found
+                client.location = found.root
+                state.server = self._protocol.default = found
+                state.name = host
+        tls = self._tls.servers[server].tls
+        if tls.reject:
+            return UNRECOGNIZED_NAME
+        if not tls.hasContext:
+            # The certificate is the default server's; who may ask, this one decides.
+            tls = self._tls.servers[address.default].tls
+            if tls.reject:
+                return UNRECOGNIZED_NAME
+        return tls.context(client)
+
+    def rejected(self, alert: int) -> None:
+        """
+        Somebody wants no such client.
+        """
+        self._say("handshake rejected")
+        self._over()
+
+    def plainReceived(self, sock: sockets.socket) -> None:
+        """
+        A request without TLS, which is answered so.
+        """
+        self._handOver(SocketTransport(sock, self._reactor, None, self._peerName))
+
+    def handshakeDone(self, sock: sockets.socket, connection: SSL.Connection) -> None:
+        """
+        Wait for requests.
+        """
+        from ..tls.openssl import verifyResult
+
+        state = self._state
+        tls = self._tls.servers[state.server]
+        state.socket = TLSSocket(sock, connection, tls.bufferSize)
+        state.result = verifyResult(state.socket.ssl)
+        self._handOver(TLSTransport(state.socket, self._reactor, None, self._peerName))
+
+    def _handOver(self, transport: SocketTransport) -> None:
+        protocol = self._protocol
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        self._factory.connections.discard(self)
+        transport.resumeProducing()
+        # The first request often comes with the end of the handshake.
+        transport.doRead()
+        if self._factory.closing:
+            protocol.drain()
+
+    def handshakeFailed(self, reason: HandshakeFailed) -> None:
+        """
+        There will be no request.
+        """
+        self._say(reason.message, reason.errno)
+        self._over()
+
+    def _timedOut(self) -> None:
+        self._say("client timed out", 110)
+        self.stop()
+        self._over()
+
+    def _over(self) -> None:
+        self._protocol.deadline.drop()
+        self._factory.connectionGone(self)
+
+    def _say(self, message: str, number: int = 0) -> None:
+        self._factory.logError(
+            self._protocol, "info", message, number, "SSL handshaking"
+        )
+
+    # ---- what the factory asks of its connections -----------------------------------
+
+    def drain(self) -> None:
+        """
+        The server shuts down: there was no request yet.
+        """
+        self.abort()
+
+    def abort(self) -> None:
+        """
+        Close at once.
+        """
+        self.stop()
+        self._over()

@@ -1,0 +1,3 @@
+"""
+TLS over sockets: contexts, handshakes, verification.  OpenSSL is imported when used.
+"""

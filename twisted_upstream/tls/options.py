@@ -1,0 +1,384 @@
+"""
+The C{ssl_*} directives of servers, in http and in stream.  Nothing here needs OpenSSL.
+
+nginx: http/modules/ngx_http_ssl_module.c, stream/ngx_stream_ssl_module.c
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config.build import Block
+from ..config.directive import (
+    InvalidValue,
+    Where,
+    directive,
+    flag,
+    number,
+    oneOf,
+    size,
+    text,
+    wholeSeconds,
+)
+from ..config.syntax import Node
+from ..config.values import parseNumber, parseSize, parseTime
+
+_HTTP = Where.HTTP | Where.SERVER
+_BOTH = _HTTP
+
+_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_PAGE = 4096
+
+
+def parseProtocols(node: Node) -> tuple[str, ...]:
+    """
+    Versions of TLS.
+    """
+    known = {each.lower(): each for each in _PROTOCOLS}
+    found: list[str] = []
+    for word in node.words:
+        name = known.get(word.lower())
+        if name is None:
+            raise InvalidValue(word, "")
+        if name in found:
+            node.warning(f'duplicate value "{word}"')
+        else:
+            found.append(name)
+    return tuple(found)
+
+
+def parseCommand(node: Node) -> tuple[str, str]:
+    """
+    A command for OpenSSL and its value.
+    """
+    return node.words[0], node.words[1]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """
+    C{*_certificate_cache}.
+
+    @ivar most: certificates and keys that are kept; 0: none.
+    @ivar inactive: seconds after which an unused one may go.
+    @ivar valid: seconds after which its file is looked at again.
+    """
+
+    most: int = 0
+    inactive: float = 10.0
+    valid: float = 60.0
+
+
+def parseCertificateCache(node: Node) -> CacheOptions:
+    """
+    C{off}, or C{max=N [inactive=time] [valid=time]}.
+    """
+    most = 0
+    inactive, valid = 10.0, 60.0
+    for index, word in enumerate(node.words):
+        name, _, value = word.partition("=")
+        try:
+            if word == "off" and len(node.words) == 1:
+                return CacheOptions()
+            if name == "max":
+                most = parseNumber(value)
+                if not most:
+                    raise ValueError
+            elif name == "inactive":
+                inactive = parseTime(value, milliseconds=False)
+            elif name == "valid":
+                valid = parseTime(value, milliseconds=False)
+            else:
+                raise ValueError
+        except ValueError:
+            raise node.error(f'invalid parameter "{word}"', word=index) from None
+    if not most:
+        raise node.error(f'"{node.name}" must have the "max" parameter')
+    return CacheOptions(most, inactive, valid)
+
+
+def _sessionCache(node: Node) -> str:
+    """
+    @return: C{off}, C{none}, C{builtin} or C{shared}.
+    """
+    kind = "none"
+    for word in node.words:
+        wrong = node.error(f'invalid session cache "{word}"')
+        if word in ("off", "none"):
+            kind = word
+        elif word == "builtin" or word.startswith("builtin:"):
+            if word != "builtin" and not word[len("builtin:") :].isdigit():
+                raise wrong
+            if kind != "shared":
+                kind = "builtin"
+        elif word.startswith("shared:"):
+            name, colon, value = word[len("shared:") :].partition(":")
+            if not name or not colon:
+                raise wrong
+            try:
+                bytes = parseSize(value)
+            except ValueError:
+                raise wrong from None
+            if bytes < 8 * _PAGE:
+                raise node.error(f'session cache "{word}" is too small')
+            kind = "shared"
+        else:
+            raise wrong
+    return kind
+
+
+def _unsupported(node: Node) -> bool:
+    """
+    OpenSSL can do it, but not through pyOpenSSL.
+    """
+    if node.words[0] != "off":
+        node.warning(f'"{node.name}" is not supported on this platform, ignored')
+    return False
+
+
+def _protocolNames(node: Node) -> tuple[bytes, ...]:
+    found = []
+    for word in node.words:
+        name = word.encode("utf-8", "surrogateescape")
+        if len(name) > 255:
+            raise node.error("protocol too long")
+        found.append(name)
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TLSOptions:
+    """
+    TLS with clients.
+    """
+
+    certificates: tuple[str, ...] = directive(
+        "ssl_certificate",
+        _BOTH,
+        text,
+        repeat=True,
+        default=(),
+        doc="A file with a certificate and those that lead to a known one; or data:.",
+    )
+    keys: tuple[str, ...] = directive(
+        "ssl_certificate_key",
+        _BOTH,
+        text,
+        repeat=True,
+        default=(),
+        doc="A file with the key of a certificate, in the same order; or data:.",
+    )
+    certificateCache: CacheOptions = directive(
+        "ssl_certificate_cache",
+        _BOTH,
+        parseCertificateCache,
+        arity=(1, 3),
+        default=CacheOptions(),
+        doc="Keep certificates whose names have variables.",
+        type="off | max=number [inactive=time] [valid=time]",
+    )
+    passwordFile: str = directive(
+        "ssl_password_file",
+        _BOTH,
+        text,
+        default="",
+        doc="A file with pass phrases of keys, one on each line.",
+    )
+    certificateCompression: bool = directive(
+        "ssl_certificate_compression",
+        _BOTH,
+        _unsupported,
+        default=False,
+        doc="Accepted, and without effect.",
+        type="on | off",
+    )
+    encryptedHello: tuple[bool, ...] = directive(
+        "ssl_ech_file",
+        _BOTH,
+        _unsupported,
+        repeat=True,
+        default=(),
+        doc="Accepted, and without effect.",
+        type="file",
+    )
+    dhParameters: str = directive(
+        "ssl_dhparam",
+        _BOTH,
+        text,
+        default="",
+        doc="A file with parameters for DHE ciphers.",
+    )
+    groups: str = directive(
+        "ssl_ecdh_curve",
+        _BOTH,
+        text,
+        default="auto",
+        doc="Groups for the key exchange, separated by colons.",
+    )
+    protocols: tuple[str, ...] = directive(
+        "ssl_protocols",
+        _BOTH,
+        parseProtocols,
+        arity=(1, None),
+        default=("TLSv1.2", "TLSv1.3"),
+        doc="Versions of TLS.",
+        type=" | ".join(_PROTOCOLS),
+    )
+    ciphers: str = directive(
+        "ssl_ciphers",
+        _BOTH,
+        text,
+        default="HIGH:!aNULL:!MD5",
+        doc="Ciphers of TLS up to 1.2, as OpenSSL writes them.",
+    )
+    preferServer: bool = directive(
+        "ssl_prefer_server_ciphers",
+        _BOTH,
+        flag,
+        default=False,
+        doc="Choose by our order of ciphers, not by the client's.",
+    )
+    verifyClient: str = directive(
+        "ssl_verify_client",
+        _BOTH,
+        oneOf("off", "on", "optional", "optional_no_ca"),
+        default="off",
+        doc="Ask clients for certificates.",
+    )
+    verifyDepth: int = directive(
+        "ssl_verify_depth",
+        _BOTH,
+        number,
+        default=1,
+        doc="How many certificates may stand between the client's and a trusted one.",
+    )
+    clientCertificate: str = directive(
+        "ssl_client_certificate",
+        _BOTH,
+        text,
+        default="",
+        doc="A file with trusted certificates; their names are sent to clients.",
+    )
+    trustedCertificate: str = directive(
+        "ssl_trusted_certificate",
+        _BOTH,
+        text,
+        default="",
+        doc="A file with trusted certificates.",
+    )
+    crl: str = directive(
+        "ssl_crl",
+        _BOTH,
+        text,
+        default="",
+        doc="A file with lists of revoked certificates.",
+    )
+    sessionCache: str = directive(
+        "ssl_session_cache",
+        _BOTH,
+        _sessionCache,
+        arity=(1, 2),
+        default="none",
+        doc="Where sessions are kept.",
+        type="off | none | [builtin[:size]] [shared:name:size]",
+    )
+    sessionTickets: bool = directive(
+        "ssl_session_tickets",
+        _BOTH,
+        flag,
+        default=True,
+        doc="Let clients keep sessions.",
+    )
+    ticketKeys: tuple[str, ...] = directive(
+        "ssl_session_ticket_key",
+        _BOTH,
+        text,
+        repeat=True,
+        default=(),
+        doc="A file with a key for tickets.  Checked, but the keys are our own.",
+    )
+    sessionTimeout: float = directive(
+        "ssl_session_timeout",
+        _BOTH,
+        wholeSeconds,
+        default=300.0,
+        unit="seconds",
+        doc="How long a session can be resumed.",
+    )
+    rejectHandshake: bool = directive(
+        "ssl_reject_handshake",
+        _BOTH,
+        flag,
+        default=False,
+        doc="Refuse whoever asks for this server.",
+    )
+    commands: tuple[tuple[str, str], ...] = directive(
+        "ssl_conf_command",
+        _BOTH,
+        parseCommand,
+        arity=(2, 2),
+        repeat=True,
+        default=(),
+        doc="A command for OpenSSL itself.",
+        type="name value",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TLSFileOptions:
+    """
+    How files of TLS are read.
+    """
+
+    inherits: bool = directive(
+        "ssl_object_cache_inheritable",
+        Where.MAIN,
+        flag,
+        default=True,
+        doc="At a reload, do not read files again that have not changed.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HTTPTLSOptions:
+    """
+    TLS with clients of HTTP.
+    """
+
+    bufferSize: int = directive(
+        "ssl_buffer_size",
+        _HTTP,
+        size,
+        default=16384,
+        unit="bytes",
+        doc="How much of a response is encrypted together.",
+    )
+    earlyData: bool = directive(
+        "ssl_early_data",
+        _HTTP,
+        _unsupported,
+        default=False,
+        doc="Accepted, and without effect.",
+        type="on | off",
+    )
+
+
+def linesOf(block: Block, name: str) -> tuple[Node, ...]:
+    """
+    The lines of a directive that count in a block, its own or inherited ones.
+    """
+    place: Block | None = block
+    while place is not None:
+        found = place.nodes(name)
+        if found:
+            return found
+        place = place.parent
+    return ()
+
+
+def lineOf(block: Block, name: str) -> Node:
+    """
+    The last of them, for messages; the block's own where there is none.
+    """
+    found = linesOf(block, name)
+    return found[-1] if found else block.node

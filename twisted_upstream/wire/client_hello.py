@@ -1,0 +1,229 @@
+"""
+What a TLS client says before anybody answers: the names and protocols it asks for.
+
+nginx: C{ngx_stream_ssl_preread_module.c}:
+C{ngx_stream_ssl_preread_parse_record()}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_HANDSHAKE = 0x16
+_CLIENT_HELLO = 1
+
+_SERVER_NAME = 0
+_GROUPS = 10
+_SIGNATURE_ALGORITHMS = 13
+_ALPN = 16
+_VERSIONS = 43
+
+_VERSION_NAMES = {
+    b"\x00\x02": "SSLv2",
+    b"\x03\x00": "SSLv3",
+    b"\x03\x01": "TLSv1",
+    b"\x03\x02": "TLSv1.1",
+    b"\x03\x03": "TLSv1.2",
+    b"\x03\x04": "TLSv1.3",
+}
+
+
+class NotClientHello(ValueError):
+    """
+    It is no TLS, or its first message makes no sense.
+    """
+
+
+class ClientHello:
+    """
+    The first message of a client.
+
+    @ivar version: the highest version, two bytes.  As nginx has it: the mere presence
+        of the extension that TLS 1.3 brought counts as 1.3.
+    @ivar serverName: as sent; C{None}: none was.
+    @ivar protocols: of the application, in the client's order (ALPN).
+    @ivar ciphers: cipher suites, two bytes each, in the client's order.
+    @ivar groups: for the key exchange.
+    @ivar signatureAlgorithms: in the client's order.
+    """
+
+    __slots__ = (
+        "ciphers",
+        "groups",
+        "protocols",
+        "serverName",
+        "signatureAlgorithms",
+        "version",
+    )
+
+    def __init__(self, version: bytes) -> None:
+        self.version = version
+        self.serverName: bytes | None = None
+        self.protocols: tuple[bytes, ...] = ()
+        self.ciphers: tuple[bytes, ...] = ()
+        self.groups: tuple[int, ...] = ()
+        self.signatureAlgorithms: tuple[int, ...] = ()
+
+    @property
+    def protocolName(self) -> str:
+        """
+        C{TLSv1.3} and so on; empty for a version that nobody knows.
+        """
+        return _VERSION_NAMES.get(self.version, "")
+
+
+class ClientHelloParser:
+    """
+    Finds the message in what a client has sent so far.
+
+    Each record is looked at once, however the bytes come: a client that sends them one
+    by one costs no more than one that sends them together.
+    """
+
+    __slots__ = ("_at", "_message")
+
+    def __init__(self) -> None:
+        self._at = 0
+        self._message = bytearray()
+
+    def parse(self, data: bytes) -> ClientHello | None:
+        """
+        @param data: everything from the first byte on, and more each time.
+        @return: C{None}: more is needed.
+        @raise NotClientHello: more would not help.
+        """
+        while True:
+            at = self._at
+            if len(data) - at < 5:
+                # Who sends something else need not send five bytes of it.
+                if len(data) > at and not at and not _mayBegin(data):
+                    raise NotClientHello("not TLS")
+                return None
+            first = data[at]
+            if not at and first & 0x80 and data[2] == 1 and data[3] in (0, 3):
+                return ClientHello(data[3:5])
+            if first != _HANDSHAKE or data[at + 1] != 3:
+                raise NotClientHello("not TLS")
+            end = at + 5 + (data[at + 3] << 8 | data[at + 4])
+            if len(data) < end:
+                return None
+            self._at = end
+            message = self._message
+            message += data[at + 5 : end]
+            if message and message[0] != _CLIENT_HELLO:
+                raise NotClientHello("not a client hello")
+            if len(message) >= 4:
+                size = int.from_bytes(message[1:4], "big")
+                if len(message) >= 4 + size:
+                    return _hello(bytes(message[4 : 4 + size]))
+
+
+def _mayBegin(data: bytes) -> bool:
+    """
+    Can the first few bytes begin a hello?
+    """
+    if data[0] == _HANDSHAKE:
+        return len(data) < 2 or data[1] == 3
+    if data[0] & 0x80:
+        return (len(data) < 3 or data[2] == 1) and (len(data) < 4 or data[3] in (0, 3))
+    return False
+
+
+class _Reader:
+    """
+    A part of a message, read from its begin to its end.
+    """
+
+    __slots__ = ("_data", "_at", "_end")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+        self._end = len(data)
+
+    def __bool__(self) -> bool:
+        return self._at < self._end
+
+    def take(self, size: int) -> bytes:
+        """
+        The next C{size} bytes.
+        """
+        at = self._at
+        end = at + size
+        if end > self._end:
+            raise NotClientHello("a length exceeds the message")
+        self._at = end
+        return self._data[at:end]
+
+    def number(self, size: int) -> int:
+        """
+        The next C{size} bytes as a number.
+        """
+        return int.from_bytes(self.take(size), "big")
+
+    def vector(self, size: int) -> bytes:
+        """
+        What follows a length of C{size} bytes.
+        """
+        return self.take(self.number(size))
+
+
+def _hello(body: bytes) -> ClientHello:
+    """
+    The inside of the message.
+    """
+    reader = _Reader(body)
+    hello = ClientHello(reader.take(2))
+    reader.take(32)
+    reader.vector(1)
+    ciphers = reader.vector(2)
+    hello.ciphers = tuple(ciphers[at : at + 2] for at in range(0, len(ciphers) - 1, 2))
+    reader.vector(1)
+    if not reader:
+        # Before extensions were invented.
+        return hello
+    extensions = _Reader(reader.vector(2))
+    while extensions:
+        kind = extensions.number(2)
+        content = extensions.vector(2)
+        if kind == _SERVER_NAME and hello.serverName is None:
+            hello.serverName = _serverName(content)
+        elif kind == _ALPN and not hello.protocols:
+            hello.protocols = tuple(_protocols(content))
+        elif kind == _VERSIONS:
+            hello.version = b"\x03\x04"
+        elif kind == _GROUPS:
+            hello.groups = _numbers(content)
+        elif kind == _SIGNATURE_ALGORITHMS:
+            hello.signatureAlgorithms = _numbers(content)
+    return hello
+
+
+def _serverName(content: bytes) -> bytes | None:
+    if not content:
+        return None
+    names = _Reader(_Reader(content).vector(2))
+    if names.number(1):
+        raise NotClientHello("the server name is of an unknown kind")
+    return names.vector(2)
+
+
+def _protocols(content: bytes) -> Sequence[bytes]:
+    found = []
+    names = _Reader(_Reader(content).vector(2))
+    while names:
+        name = names.vector(1)
+        if not name:
+            raise NotClientHello("a protocol without a name")
+        found.append(name)
+    return found
+
+
+def _numbers(content: bytes) -> tuple[int, ...]:
+    """
+    A list of two bytes each; nothing, should it be cut: OpenSSL will refuse it.
+    """
+    if len(content) < 2:
+        return ()
+    data = content[2:]
+    return tuple(data[at] << 8 | data[at + 1] for at in range(0, len(data) - 1, 2))
