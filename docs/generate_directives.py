@@ -56,6 +56,7 @@ _DEFAULTS = {
     ),
     "temp_path": "`{}_temp`",
     "redirect": "`default`",
+    "ssl_certificate_cache": "`off`",
 }
 #: Balancers are plugins, whose words nobody declares: syntax and text of our own.
 _BALANCERS = {
