@@ -28,6 +28,7 @@ from twisted_upstream.upstream.tls import (
     Identity,
     ServerRefused,
     UpstreamHandshake,
+    identityOf,
 )
 
 
@@ -216,7 +217,7 @@ class TLSTestCase(SynchronousTestCase):
             pairs=pairs,
         )
         check = matchesStrictly if strict else matchesLeniently
-        return Identity(
+        return identityOf(
             b"group",
             clientContext(settings),
             name.encode() if verify else b"",

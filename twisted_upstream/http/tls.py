@@ -7,8 +7,10 @@ http/modules/ngx_http_ssl_module.c (ngx_http_ssl_init)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..net.dialer import SocketDialer
 from ..net.transport import SocketTransport
 from ..tls.accept import UNRECOGNIZED_NAME, Accept
 from ..tls.handshake import HandshakeFailed, Turns
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ..net.sockaddr import Sockaddr
     from ..net.transport import Reactor
     from ..tls.context import Context
+    from ..tls.ocsp import OCSPChecker
     from ..wire.client_hello import ClientHello
     from .request import Request
     from .routing import Server
@@ -81,6 +84,7 @@ class ClientTLS:
     @ivar socket: C{None}: it is no TLS, although this is the address for it.
     @ivar certificate: the client's, in DER; empty: none.
     @ivar result: of its verification; 0: nothing is wrong with it.
+    @ivar status: what its authority says against it.
     """
 
     __slots__ = (
@@ -92,6 +96,7 @@ class ClientTLS:
         "result",
         "server",
         "socket",
+        "status",
     )
 
     def __init__(self, address: AddressTLS, server: Server) -> None:
@@ -101,6 +106,7 @@ class ClientTLS:
         self.name: bytes | None = None
         self.socket: TLSSocket | None = None
         self.result = 0
+        self.status = ""
         self._certificate: bytes | None = None
         #: Of variables: computed once.
         self.kept: dict[str, Any] = {}
@@ -166,7 +172,7 @@ class ClientTLS:
         tls = self.address.servers[request.server].tls
         if tls.verify == "off":
             return False
-        found = tls.complaint(self.result, bool(self.certificate))
+        found = tls.complaint(self.result, bool(self.certificate), self.status)
         if found is None:
             return False
         self._refuse(request, *found)
@@ -221,6 +227,9 @@ class HTTPAccept(Accept):
         self._tls = tls
         self._factory = factory
         self._peerName = peerName
+        self._giveUp: Callable[[], None] | None = None
+        #: What waits for an authority's answer.
+        self._waiting: TLSTransport | None = None
         self.proxyProtocol = factory.address.proxyProtocol
         protocol = self._protocol = factory.buildProtocol()
         protocol.tls = self._state = ClientTLS(tls, factory.address.default)
@@ -302,7 +311,61 @@ class HTTPAccept(Accept):
         tls = self._tls.servers[state.server]
         state.socket = TLSSocket(sock, connection, tls.bufferSize)
         state.result = verifyResult(state.socket.ssl)
-        self._handOver(TLSTransport(state.socket, self._reactor, None, self._peerName))
+        transport = TLSTransport(state.socket, self._reactor, None, self._peerName)
+        if tls.tls.ocsp is not None and not state.result and state.certificate:
+            self._askAuthority(tls.tls.ocsp, transport)
+        else:
+            self._handOver(transport)
+
+    def _askAuthority(self, checker: OCSPChecker, transport: TLSTransport) -> None:
+        """
+        Was the client's certificate revoked?
+        """
+        self._waiting = transport
+
+        def done(status: str) -> None:
+            self._giveUp = None
+            self._waiting = None
+            self._state.status = status
+            self._handOver(transport)
+
+        giveUp = checker.check(transport.tls.connection, self, done)
+        if self._waiting is not None:
+            self._giveUp = giveUp
+
+    def stop(self) -> None:
+        """
+        Close the socket; nobody is told.
+        """
+        if self._giveUp is not None:
+            giveUp, self._giveUp = self._giveUp, None
+            giveUp()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.abortConnection()
+        super().stop()
+
+    @property
+    def dialer(self) -> SocketDialer:
+        """
+        Who connects to authorities.
+        """
+        return SocketDialer(self._reactor, self._factory.served.deadlines)
+
+    @property
+    def resolver(self) -> Any:
+        """
+        Who knows their addresses.
+        """
+        return self._state.server.root.resolver
+
+    def logError(self, level: str, message: str, errno: int = 0) -> None:
+        """
+        Tell what went wrong with an authority.
+        """
+        self._factory.logError(
+            self._protocol, level, message, errno, "requesting certificate status"
+        )
 
     def _handOver(self, transport: SocketTransport) -> None:
         protocol = self._protocol

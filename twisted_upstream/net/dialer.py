@@ -150,13 +150,15 @@ Secure = Callable[..., Callable[[], None]]
 class SocketDialer:
     """
     Opens connections to socket addresses.
+
+    @ivar deadlines: of its reactor.
     """
 
     _log = Logger()
 
     def __init__(self, reactor: Reactor, deadlines: Deadlines) -> None:
         self._reactor = reactor
-        self._deadlines = deadlines
+        self.deadlines = self._deadlines = deadlines
 
     def dial(
         self,

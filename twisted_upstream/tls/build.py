@@ -4,7 +4,7 @@ What all TLS of one configuration shares while it is built and used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .files import TLSFiles
 from .handshake import Turns
@@ -35,6 +35,7 @@ class TLSBuild:
         self.turns = Turns(clock)
         self.compile = compile
         self.seconds = clock.seconds
+        self._ocspCaches: dict[str, Any] = {}
         self._servers: dict[tuple[Block, str], ServerTLS] = {}
 
     def server(
@@ -53,6 +54,7 @@ class TLSBuild:
                 self.files,
                 self.compile,
                 self.seconds,
+                ocspCaches=self._ocspCaches,
                 kind=kind,
                 protocolNames=protocolNames,
             )

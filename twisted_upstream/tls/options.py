@@ -127,6 +127,26 @@ def _sessionCache(node: Node) -> str:
     return kind
 
 
+def _ocspCache(node: Node) -> str:
+    """
+    @return: the name of the cache; empty: none.
+    """
+    word = node.words[0]
+    if word == "off":
+        return ""
+    kind, name, *rest = [*word.split(":"), "", ""]
+    wrong = node.error(f'invalid OCSP cache "{word}"')
+    if kind != "shared" or not name or not rest[0]:
+        raise wrong
+    try:
+        bytes = parseSize(rest[0])
+    except ValueError:
+        raise wrong from None
+    if bytes < 8 * _PAGE:
+        raise node.error(f'OCSP cache "{word}" is too small')
+    return name
+
+
 def _unsupported(node: Node) -> bool:
     """
     OpenSSL can do it, but not through pyOpenSSL.
@@ -304,6 +324,29 @@ class TLSOptions:
         default=300.0,
         unit="seconds",
         doc="How long a session can be resumed.",
+    )
+    ocsp: str = directive(
+        "ssl_ocsp",
+        _BOTH,
+        oneOf("off", "on", "leaf"),
+        default="off",
+        doc="Ask authorities whether clients' certificates were revoked: each of the"
+        " chain, or the client's alone.",
+    )
+    ocspResponder: str = directive(
+        "ssl_ocsp_responder",
+        _BOTH,
+        text,
+        default="",
+        doc="The URL to ask instead of those that certificates name.",
+    )
+    ocspCache: str = directive(
+        "ssl_ocsp_cache",
+        _BOTH,
+        _ocspCache,
+        default="",
+        doc="Keep what authorities have said, for all servers that use this name.",
+        type="off | shared:name:size",
     )
     rejectHandshake: bool = directive(
         "ssl_reject_handshake",

@@ -22,6 +22,7 @@ from .options import TLSOptions, lineOf, linesOf
 if TYPE_CHECKING:
     from ..config.build import Block
     from ..config.syntax import Node
+    from .ocsp import OCSPChecker
 
 #: What a server with C{optional_no_ca} does not mind.
 _UNKNOWN_CA = frozenset((18, 19, 20, 21, 27))
@@ -49,10 +50,12 @@ class ServerTLS:
         compile: Compile,
         seconds: Callable[[], float],
         *,
+        ocspCaches: dict[str, Any],
         kind: str = "HTTP",
         protocolNames: tuple[bytes, ...] = (),
     ) -> None:
         """
+        @param ocspCaches: by name.
         @param kind: sessions of one kind are not resumed by another.
         @raise ConfigError: a file cannot be used, or OpenSSL refuses a setting.
         """
@@ -68,8 +71,11 @@ class ServerTLS:
         self._variable: list[tuple[Any, Any]] = []
         self._phrases = self._readPhrases()
         self._checkTicketKeys()
+        self.ocsp: OCSPChecker | None = None
         if not self.hasContext:
             return
+        if options.ocsp != "off":
+            self.ocsp = self._makeChecker(ocspCaches)
         if (
             self.verify in ("on", "optional")
             and not options.clientCertificate
@@ -111,6 +117,26 @@ class ServerTLS:
             node.warning(
                 "keys of session tickets cannot be set here, random ones are used"
             )
+
+    def _makeChecker(self, caches: dict[str, Any]) -> OCSPChecker:
+        from .ocsp import OCSPCache, OCSPChecker, Responder, ResponderError
+
+        options = self.options
+        if self.verify == "optional_no_ca":
+            raise lineOf(self._block, "ssl_ocsp").error(
+                '"ssl_ocsp" is incompatible with "ssl_verify_client optional_no_ca"'
+            )
+        responder = cache = None
+        if options.ocspResponder:
+            try:
+                responder = Responder(options.ocspResponder)
+            except ResponderError as e:
+                raise lineOf(self._block, "ssl_ocsp_responder").error(str(e)) from None
+        if options.ocspCache:
+            cache = caches.setdefault(options.ocspCache, OCSPCache())
+        return OCSPChecker(
+            leafOnly=options.ocsp == "leaf", responder=responder, cache=cache
+        )
 
     def _file(self, name: str, directive: str, read: Callable[[str], Any]) -> Any:
         if not name:
@@ -229,12 +255,15 @@ class ServerTLS:
             client.logError("error", e.problems[0].message.replace("_CTX", "", 1))
         return None
 
-    def complaint(self, result: int, certificate: bool) -> tuple[int, str] | None:
+    def complaint(
+        self, result: int, certificate: bool, status: str = ""
+    ) -> tuple[int, str] | None:
         """
         What is wrong with a client's certificate.
 
         @param result: of the verification.
         @param certificate: was there one?
+        @param status: what its authority says against it.
         @return: the status and what the error log says.
         """
         if self.verify == "off":
@@ -248,6 +277,8 @@ class ServerTLS:
             )
         if self.verify == "on" and not certificate:
             return 496, "client sent no required SSL certificate"
+        if status:
+            return 495, f"client SSL certificate verify error: {status}"
         return None
 
 

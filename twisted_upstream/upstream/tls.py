@@ -8,8 +8,9 @@ C{ngx_http_upstream_ssl_handshake()}, C{ngx_http_upstream_ssl_name()}
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakValueDictionary
 
 from OpenSSL import SSL
 
@@ -62,11 +63,10 @@ class ServerRefused(HandshakeFailed):
     action = HANDSHAKING
 
 
-@dataclass(frozen=True, slots=True)
 class Identity:
     """
     Who a connection is with, as far as we care: a connection serves only requests that
-    want the very same.
+    want the very same.  There is one object for each: L{identityOf} finds it.
 
     @ivar group: the name of the group of servers.
     @ivar context: with all settings and our own certificate.
@@ -75,12 +75,52 @@ class Identity:
     @ivar check: how names are compared; C{None}: the certificate is not verified.
     """
 
-    group: bytes
-    context: Context
-    name: bytes
-    serverName: bytes
-    check: NameCheck | None
-    protocolNames: tuple[bytes, ...] = ()
+    __slots__ = (
+        "__weakref__",
+        "check",
+        "context",
+        "group",
+        "name",
+        "protocolNames",
+        "serverName",
+    )
+
+    def __init__(
+        self,
+        group: bytes,
+        context: Context,
+        name: bytes,
+        serverName: bytes,
+        check: NameCheck | None,
+        protocolNames: tuple[bytes, ...],
+    ) -> None:
+        self.group = group
+        self.context = context
+        self.name = name
+        self.serverName = serverName
+        self.check = check
+        self.protocolNames = protocolNames
+
+
+_identities: WeakValueDictionary[tuple[Any, ...], Identity] = WeakValueDictionary()
+
+
+def identityOf(
+    group: bytes,
+    context: Context,
+    name: bytes,
+    serverName: bytes,
+    check: NameCheck | None,
+    protocolNames: tuple[bytes, ...] = (),
+) -> Identity:
+    """
+    The one object that stands for all this.
+    """
+    key = (group, context, name, serverName, check, protocolNames)
+    found = _identities.get(key)
+    if found is None:
+        found = _identities[key] = Identity(*key)
+    return found
 
 
 class UpstreamTLS:
@@ -125,10 +165,10 @@ class UpstreamTLS:
         self._key: Callable[[Any], bytes] | None = None
         self._bindCertificate(tls)
         self._context = self._make(self._settings)
-        #: By group, where nothing depends on the request.
-        self._identities: dict[bytes, Identity] = {}
+        #: By host and group, where nothing else of the request matters.
+        self._identities: dict[tuple[bytes, bytes], Identity] = {}
         self._isConstant = self._certificate is None and (
-            not (options.verify or self._serverName)
+            options.name is None or options.name.constant is not None
         )
 
     # ---- building -------------------------------------------------------------------
@@ -220,14 +260,11 @@ class UpstreamTLS:
         @param host: what the C{*_pass} names; its port is cut off.
         @return: C{None}: that cannot be said, which was logged.
         """
+        key = (host, group)
         if self._isConstant and not protocolNames:
-            found = self._identities.get(group)
-            if found is None:
-                if len(self._identities) >= _MOST_GROUPS:
-                    self._identities.clear()
-                found = Identity(group, self._context, b"", b"", None)
-                self._identities[group] = found
-            return found
+            found = self._identities.get(key)
+            if found is not None:
+                return found
         context = self._context
         if self._certificate is not None:
             chosen = self._chooseCertificate(client)
@@ -249,7 +286,12 @@ class UpstreamTLS:
                 serverName = name
             if self._check is None:
                 name = b""
-        return Identity(group, context, name, serverName, self._check, protocolNames)
+        found = identityOf(group, context, name, serverName, self._check, protocolNames)
+        if self._isConstant and not protocolNames:
+            if len(self._identities) >= _MOST_GROUPS:
+                self._identities.clear()
+            self._identities[key] = found
+        return found
 
     def _chooseCertificate(self, client: Any) -> Context | None:
         assert self._certificate is not None and self._key is not None
