@@ -48,11 +48,11 @@ class ClientHello:
     """
 
     __slots__ = (
-        "ciphers",
-        "groups",
+        "_ciphers",
+        "_groups",
+        "_signatureAlgorithms",
         "protocols",
         "serverName",
-        "signatureAlgorithms",
         "version",
     )
 
@@ -60,9 +60,30 @@ class ClientHello:
         self.version = version
         self.serverName: bytes | None = None
         self.protocols: tuple[bytes, ...] = ()
-        self.ciphers: tuple[bytes, ...] = ()
-        self.groups: tuple[int, ...] = ()
-        self.signatureAlgorithms: tuple[int, ...] = ()
+        # Seldom asked for, and long.
+        self._ciphers = self._groups = self._signatureAlgorithms = b""
+
+    @property
+    def ciphers(self) -> tuple[bytes, ...]:
+        """
+        Cipher suites.
+        """
+        data = self._ciphers
+        return tuple(data[at : at + 2] for at in range(0, len(data) - 1, 2))
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """
+        Groups.
+        """
+        return _numbers(self._groups)
+
+    @property
+    def signatureAlgorithms(self) -> tuple[int, ...]:
+        """
+        Signature algorithms.
+        """
+        return _numbers(self._signatureAlgorithms)
 
     @property
     def protocolName(self) -> str:
@@ -176,16 +197,22 @@ def _hello(body: bytes) -> ClientHello:
     hello = ClientHello(reader.take(2))
     reader.take(32)
     reader.vector(1)
-    ciphers = reader.vector(2)
-    hello.ciphers = tuple(ciphers[at : at + 2] for at in range(0, len(ciphers) - 1, 2))
+    hello._ciphers = reader.vector(2)
     reader.vector(1)
     if not reader:
         # Before extensions were invented.
         return hello
-    extensions = _Reader(reader.vector(2))
-    while extensions:
-        kind = extensions.number(2)
-        content = extensions.vector(2)
+    extensions = reader.vector(2)
+    at, end = 0, len(extensions)
+    while at < end:
+        begin = at + 4
+        if begin > end:
+            raise NotClientHello("a length exceeds the message")
+        kind = extensions[at] << 8 | extensions[at + 1]
+        at = begin + (extensions[at + 2] << 8 | extensions[at + 3])
+        if at > end:
+            raise NotClientHello("a length exceeds the message")
+        content = extensions[begin:at]
         if kind == _SERVER_NAME and hello.serverName is None:
             hello.serverName = _serverName(content)
         elif kind == _ALPN and not hello.protocols:
@@ -193,9 +220,9 @@ def _hello(body: bytes) -> ClientHello:
         elif kind == _VERSIONS:
             hello.version = b"\x03\x04"
         elif kind == _GROUPS:
-            hello.groups = _numbers(content)
+            hello._groups = content
         elif kind == _SIGNATURE_ALGORITHMS:
-            hello.signatureAlgorithms = _numbers(content)
+            hello._signatureAlgorithms = content
     return hello
 
 
