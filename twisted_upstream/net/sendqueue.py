@@ -1,5 +1,5 @@
 """
-What the kernel has not taken yet: buffers and parts of files, in order.
+What the kernel has not taken yet: buffers, parts of files and pipes, in order.
 
 nginx: os/unix/ngx_writev_chain.c, os/unix/ngx_linux_sendfile_chain.c
 """
@@ -14,6 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from twisted.internet.error import ConnectionLost
+
+from .splice import Pipe
 
 if TYPE_CHECKING:
     import socket
@@ -81,7 +83,7 @@ class FileRegion:
         return self.count
 
 
-Item: TypeAlias = bytes | memoryview | FileRegion
+Item: TypeAlias = bytes | memoryview | FileRegion | Pipe
 
 
 class SendQueue:
@@ -107,6 +109,18 @@ class SendQueue:
         """
         self._items.append(item)
         self.size += len(item)
+        if isinstance(item, Pipe):
+            item.hold()
+
+    def drop(self) -> None:
+        """
+        Send none of it: the connection has ended.
+        """
+        for item in self._items:
+            if isinstance(item, Pipe):
+                item.release()
+        self._items.clear()
+        self.size = 0
 
     def send(self) -> int:
         """
@@ -124,6 +138,9 @@ class SendQueue:
             if isinstance(first, FileRegion):
                 if not self._sendRegion(first):
                     break
+            elif isinstance(first, Pipe):
+                if not self._sendPipe(first):
+                    break
             elif not self._sendBuffers():
                 break
         return before - self.size
@@ -137,7 +154,7 @@ class SendQueue:
         items = self._items
         buffers: list[bytes | memoryview] = []
         for item in islice(items, MOST_BUFFERS):
-            if isinstance(item, FileRegion):
+            if isinstance(item, (FileRegion, Pipe)):
                 break
             buffers.append(item)
         try:
@@ -157,6 +174,23 @@ class SendQueue:
                 return False
             sent -= size
             items.popleft()
+        return True
+
+    def _sendPipe(self, pipe: Pipe) -> bool:
+        """
+        Send what a pipe holds.
+
+        @return: may there be room for more?
+        """
+        try:
+            self.size -= pipe.sendTo(self._socket)
+        except OSError as error:
+            if error.errno in BUSY:
+                return False
+            raise TransportFailed(error.errno or 0, "send") from None
+        if not pipe:
+            self._items.popleft()
+            pipe.release()
         return True
 
     def _sendRegion(self, region: FileRegion) -> bool:

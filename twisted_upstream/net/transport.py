@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IProducer, IProtocol
 
     from .sockaddr import Sockaddr
+    from .splice import Pipe
 
     class Reactor(Protocol):
         """
@@ -61,6 +62,7 @@ MOST_READ_SIZE = 256 * 1024
 #: Unsent bytes from which on a registered push producer is paused.
 HIGH_WATER = 64 * 1024
 
+_INET = (socket.AF_INET, socket.AF_INET6)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _done = Failure(ConnectionDone())
 _aborted = Failure(ConnectionAborted())
@@ -234,6 +236,17 @@ class SocketTransport(ConnectedSocket):
         self._readSize = self._leastRead = least
         self._mostRead = least if most is None else max(least, most)
 
+    def receiveInto(self, pipe: Pipe | None) -> None:
+        """
+        Read into C{pipe}: it is what the protocol is given for each packet, and must be
+        empty before the next.  C{None}: read bytes again.
+        """
+        if pipe is None:
+            self._recv = self._socket.recv
+        else:
+            pipe.receiveFrom(self._socket)
+            self._recv = pipe.receive  # type: ignore[assignment]  # stands for bytes
+
     def _readWhilePaused(self) -> None:
         """
         An event although nobody reads: is it the end?  Data must wait.
@@ -241,7 +254,7 @@ class SocketTransport(ConnectedSocket):
         if not self._open or self._readEnded:
             return
         try:
-            ended = not self._recv(1, socket.MSG_PEEK)
+            ended = not self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return
         except OSError as error:
@@ -339,6 +352,33 @@ class SocketTransport(ConnectedSocket):
             self._queue = queue
             self._kept()
 
+    def sendPipe(self, pipe: Pipe) -> None:
+        """
+        Send what C{pipe} holds, in order with what is written.
+        """
+        if not self._writable:
+            if self._accepts():
+                self._keep(pipe)
+            return
+        try:
+            sent = pipe.sendTo(self._socket)
+        except OSError as error:
+            if error.errno not in BUSY:
+                self._writeFailed(TransportFailed(error.errno or 0, "send"))
+                return
+            sent = 0
+        self.bytesSent += sent
+        if pipe:
+            self._keep(pipe)
+
+    @property
+    def joins(self) -> bool:
+        """
+        Can a L{Pipe} read and write this?
+        """
+        sock = self._socket
+        return isinstance(sock, socket.socket) and sock.family in _INET
+
     def _accepts(self) -> bool:
         """
         May more be queued?  A producer goes on after C{loseConnection}.
@@ -357,7 +397,7 @@ class SocketTransport(ConnectedSocket):
         if data and self._accepts():
             self._keep(data)
 
-    def _keep(self, rest: bytes | memoryview | FileRegion) -> None:
+    def _keep(self, rest: bytes | memoryview | FileRegion | Pipe) -> None:
         """
         Keep what the kernel did not take.
         """
@@ -382,8 +422,7 @@ class SocketTransport(ConnectedSocket):
         """
         self._error = error
         self._writable = False
-        self._queue = None
-        self.pending = 0
+        self._dropQueue()
         self._watchWrite()
 
     def doWrite(self) -> None:
@@ -524,7 +563,15 @@ class SocketTransport(ConnectedSocket):
         self._open = self._writable = self._reading = False
         self._unwatchRead()
         self._unwatchWrite()
-        self._queue = None
+        self._dropQueue()
+
+    def _dropQueue(self) -> None:
+        """
+        What waits is never sent.
+        """
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.drop()
         self.pending = 0
 
     def _closeLater(self, reason: Failure) -> None:

@@ -1,115 +1,208 @@
 """
-Two connections joined: what one side sends, the other receives, until both have ended.
+Two connections joined: what one side sends, the other receives.
 
-nginx: C{ngx_http_upstream_process_upgraded()}.  nginx closes both sides as soon as one
-has ended its output; here the end is passed on, and the other direction may finish.
+A packet goes straight on: written to the other side, the time-out moved, nothing else.
+A direction that has proved to be a bulk transfer moves through a pipe instead
+(L{twisted_upstream.net.splice}) for as long as it keeps its pace.
+
+nginx: C{ngx_stream_proxy_process()}, C{ngx_stream_proxy_test_finalize()},
+C{ngx_http_upstream_process_upgraded()}
 """
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from ..net.splice import PIPES
+from .direction import Direction, PacedDirection, WakingDeadline
+
 if TYPE_CHECKING:
-    from .connection import UpstreamProtocol
-    from .passing import Passing
+    from ..net.deadline import Deadlines
+    from ..net.splice import Pipes
 
 
-class _Side:
+class End(Enum):
     """
-    One direction: from C{source} to C{sink}.
+    Why a relay is over: the client's or the server's end, or neither said anything for
+    too long.
     """
 
-    __slots__ = ("deadline", "ended", "highWater", "sink", "source", "touch")
-
-    def __init__(
-        self, source: Any, sink: Any, highWater: int, touch: Callable[[], None]
-    ) -> None:
-        self.source = source
-        self.sink = sink
-        self.highWater = highWater
-        self.touch = touch
-        self.ended = False
-
-    def received(self, data: bytes) -> None:
-        """
-        Pass C{data} on; the source waits while the sink owes too much.
-        """
-        sink = self.sink
-        sink.write(data)
-        self.touch()
-        if sink.pending > self.highWater:
-            self.source.pauseProducing()
-            sink.drained = self.source.resumeProducing
+    CLIENT = "client"
+    SERVER = "upstream"
+    TIMEOUT = "timeout"
 
 
 class Relay:
     """
-    An upgraded connection: client and server.
+    A client and a server that talk to each other.
+
+    Both connections have C{dataReceived}, C{ended}, C{deadline} and C{transport} to
+    take over, as L{UpstreamProtocol<twisted_upstream.upstream.connection>} has.  The
+    transports are L{SocketTransport<twisted_upstream.net.transport>}s, or have the same
+    methods and counters.  C{ended} is looked up again when a connection is lost whose
+    input had ended before.
+
+    What went through is counted by the transports: C{bytesReceived}, C{bytesSent}.
     """
 
-    __slots__ = ("_client", "_done", "_down", "_passing", "_server", "_sent", "_up")
+    __slots__ = (
+        "_client",
+        "_deadline",
+        "_done",
+        "_down",
+        "_firstByte",
+        "_halfClose",
+        "_sent",
+        "_server",
+        "_timeout",
+        "_up",
+    )
 
     def __init__(
         self,
         client: Any,
-        server: UpstreamProtocol,
-        passing: Passing,
-        done: Callable[[str, int], None],
+        server: Any,
+        *,
+        bufferSize: int,
+        timeout: float,
+        halfClose: bool,
+        done: Callable[[End], None],
+        firstByte: Callable[[], None] | None = None,
+        pipes: Pipes = PIPES,
     ) -> None:
         """
-        @param client: the client's connection: like L{UpstreamProtocol}, it has
-            C{dataReceived}, C{ended}, C{deadline} and C{transport} to take over.
-        @param done: told once: what to log (or nothing) and its errno.
+        @param bufferSize: bytes that one side may owe before the other has to wait.
+        @param timeout: seconds that both sides may be silent together.
+        @param halfClose: pass a side's end on and let the other finish, until both have
+            ended; else the first end, once it is passed on, is the end of both.
+        @param done: told once that it is over.  Both connections are the caller's
+            again, to be closed: nothing of this relay's is called any more.
+        @param firstByte: called when the server first says anything, or ends.
+        @param pipes: what bulk goes through.
         """
         self._client = client
         self._server = server
-        self._passing = passing
-        self._done: Callable[[str, int], None] | None = done
-        size = passing.bufferSize
-        self._up = _Side(client.transport, server.transport, size, self._touch)
-        self._down = _Side(server.transport, client.transport, size, self._touch)
+        self._done: Callable[[End], None] | None = done
+        self._firstByte = firstByte
+        self._halfClose = halfClose
         self._sent = -1
+        self._timeout = timeout
+        # One of the two time-outs is enough.
+        self._deadline: Any = server.deadline
+        values = (self._deadline, timeout, bufferSize, pipes)
+        self._up = Direction(client, server.transport, *values)
+        self._down = Direction(server, client.transport, *values)
 
-    def begin(self, fromClient: bytes, fromServer: bytes) -> None:
+    def limitRates(
+        self,
+        upload: int,
+        download: int,
+        begun: float,
+        seconds: Callable[[], float],
+        deadlines: Deadlines,
+    ) -> None:
+        """
+        Read no faster than so many bytes per second; 0: no limit.  Before L{begin}.
+
+        While a direction sleeps for its rate, there is no time-out.
+
+        @param begun: when the session began, by C{seconds}; whole seconds count.
+        """
+        deadline = self._deadline = WakingDeadline(self._deadline)
+        for side, rate in (("_up", upload), ("_down", download)):
+            direction = getattr(self, side)
+            direction.deadline = deadline
+            if rate:
+                paced = PacedDirection(direction, rate, begun, seconds, deadlines)
+                setattr(self, side, paced)
+
+    def begin(self, fromClient: bytes = b"", fromServer: bytes = b"") -> None:
         """
         Take both connections over.
 
-        @param fromClient: what the client sent after its request.
-        @param fromServer: what the server sent after its response.
+        @param fromClient: what the client sent before, to be passed on first.
+        @param fromServer: what the server sent before.
         """
         client, server = self._client, self._server
         client.dataReceived = self._up.received
         client.ended = self._clientEnded
-        client.deadline.expired = self._timedOut
+        client.deadline.clear()
         server.dataReceived = self._down.received
         server.ended = self._serverEnded
-        server.deadline.expired = self._timedOut
-        self._touch()
+        if self._firstByte is not None:
+            server.dataReceived = self._firstReceived
+        self._deadline.expired = self._timedOut
+        self._deadline.set(self._timeout)
         if fromClient:
-            self._up.received(fromClient)
+            client.dataReceived(fromClient)
         if fromServer:
-            self._down.received(fromServer)
-        client.transport.resumeProducing()
+            server.dataReceived(fromServer)
+        self._up.begin()
+        self._down.begin()
 
-    def _touch(self) -> None:
-        self._server.deadline.set(self._passing.readTimeout)
+    def stop(self) -> None:
+        """
+        End it now; C{done} is not told.
+        """
+        self._done = None
+        self._release()
+
+    def _firstReceived(self, data: bytes) -> None:
+        self._server.dataReceived = self._down.received
+        self._tellFirst()
+        self._down.received(data)
+
+    def _tellFirst(self) -> None:
+        firstByte, self._firstByte = self._firstByte, None
+        if firstByte is not None:
+            firstByte()
 
     def _clientEnded(self, reason: BaseException | None) -> None:
-        self._sideEnded(self._up, reason)
+        self._client.ended = self._clientEnded
+        self._ended(End.CLIENT, self._up, self._down, reason)
 
     def _serverEnded(self, reason: BaseException | None) -> None:
-        self._sideEnded(self._down, reason)
+        self._server.ended = self._serverEnded
+        self._tellFirst()
+        self._ended(End.SERVER, self._down, self._up, reason)
 
-    def _sideEnded(self, side: _Side, reason: BaseException | None) -> None:
-        if reason is not None:
-            self._finish("", 0)
+    def _ended(
+        self,
+        end: End,
+        direction: Direction,
+        back: Direction,
+        reason: BaseException | None,
+    ) -> None:
+        """
+        C{direction} carries nothing more, nor does C{back} if the connection is lost.
+        """
+        if self._done is None:
             return
-        side.ended = True
-        side.sink.loseWriteConnection()
-        if self._up.ended and self._down.ended:
-            self._finish("", 0)
+        direction.end()
+        if reason is not None:
+            back.end()
+        owing = [direction.sink] if direction.sink.pending else []
+        if self._halfClose:
+            direction.sink.loseWriteConnection()
+            if not back.ended:
+                self._deadline.set(self._timeout)
+                return
+            if back.sink.pending:
+                owing.append(back.sink)
+        elif back.ended and reason is None:
+            # Both have said goodbye: as nginx, what they still owe is dropped.
+            owing.clear()
+        if not owing:
+            self._finish(end)
+            return
+
+        def drained() -> None:
+            self._ended(end, direction, back, reason)
+
+        for sink in owing:
+            sink.drained = drained
 
     def _timedOut(self) -> None:
         sent = self._client.transport.bytesSent + self._server.transport.bytesSent
@@ -117,12 +210,28 @@ class Relay:
             self._client.transport.pending or self._server.transport.pending
         ):
             self._sent = sent
-            self._touch()
+            self._deadline.set(self._timeout)
             return
-        self._finish("upstream timed out", errno.ETIMEDOUT)
+        self._finish(End.TIMEOUT)
 
-    def _finish(self, message: str, number: int) -> None:
+    def _finish(self, end: End) -> None:
         done, self._done = self._done, None
         if done is not None:
-            self._client.transport.drained = None
-            done(message, number)
+            self._release()
+            done(end)
+
+    def _release(self) -> None:
+        """
+        Let go of both connections.
+        """
+        self._deadline.clear()
+        for direction in (self._up, self._down):
+            direction.stop()
+        for connection in (self._client, self._server):
+            connection.dataReceived = connection.ended = _ignored
+
+
+def _ignored(event: object) -> None:
+    """
+    What connections call after their relay.
+    """

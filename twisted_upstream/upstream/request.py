@@ -12,6 +12,7 @@ C{ngx_http_upstream_next()}, C{ngx_http_upstream_finalize_request()}
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from ..net.dialer import ConnectFailed, ConnectTimedOut
 from ..wire.response1 import InvalidHead
 from . import fields, retry
 from .attempt import Attempt
-from .relay import Relay
+from .relay import End, Relay
 from .response import READING, READING_HEAD, UpstreamResponse
 
 if TYPE_CHECKING:
@@ -480,13 +481,26 @@ class UpstreamRequest(UpstreamResponse):
         client = self._client
         early = client.sendUpgrade(head)
         passing = self._passing
-        relay = Relay(client.connection, connection, passing, self._relayEnded)
+        relay = Relay(
+            client.connection,
+            connection,
+            bufferSize=passing.bufferSize,
+            timeout=passing.readTimeout,
+            # nginx closes both sides when one ends; here the other may finish.
+            halfClose=True,
+            done=self._relayEnded,
+        )
         self._attempt.responseLength = len(rest)
         relay.begin(early, rest)
 
-    def _relayEnded(self, message: str, number: int) -> None:
-        if message:
-            self._log("info", message, "proxying upgraded connection", number)
+    def _relayEnded(self, end: End) -> None:
+        if end is End.TIMEOUT:
+            self._log(
+                "info",
+                "upstream timed out",
+                "proxying upgraded connection",
+                errno.ETIMEDOUT,
+            )
         connection = self._connection
         if connection is not None:
             attempt = self._attempt
