@@ -42,6 +42,13 @@ _MOVE_NONBLOCK = 3
 _splice: Splice | None = getattr(os, "splice", None)
 
 
+def available() -> bool:
+    """
+    Can there be pipes at all?
+    """
+    return _splice is not None
+
+
 class Pipe:
     """
     What one socket has sent and another has not taken yet.
