@@ -411,6 +411,17 @@ class RelayCases(RealReactors):
         took = self.reactor.seconds() - start
         self.case.assertGreater(took, 0.4)
 
+    def test_stopWhileAsleep(self) -> None:
+        """
+        A relay that is stopped while a direction sleeps leaves no time-out behind.
+        """
+        self.join(rates=(100, 0))
+        self.client.unsent = memoryview(bytes(30))
+        self.until(lambda: self.server.received == 30)
+        self.case.assertFalse(self.nearServer.deadline.active)
+        self.relay.stop()
+        self.case.assertFalse(self.nearServer.deadline.active)
+
     def test_sleepHasNoTimeout(self) -> None:
         """
         While a direction sleeps for its rate, the time-out does not run.

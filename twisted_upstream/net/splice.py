@@ -12,6 +12,8 @@ No nginx counterpart: nginx copies what it relays.
 from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 try:
@@ -39,7 +41,29 @@ _MOST_SPARE = 8
 _SET_SIZE = 1031
 _MOVE_NONBLOCK = 3
 
-_splice: Splice | None = getattr(os, "splice", None)
+
+def _throughCFFI() -> Splice | None:
+    """
+    L{os.splice} for PyPy, which has none, but cffi built in.
+    """
+    if sys.implementation.name != "pypy" or sys.platform != "linux":
+        return None
+    ffi = import_module("cffi").FFI()
+    ffi.cdef("ssize_t splice(int, void *, int, void *, size_t, unsigned int);")
+    call = ffi.dlopen(None).splice
+    null = ffi.NULL
+
+    def splice(source: int, sink: int, count: int, flags: int) -> int:
+        moved: int = call(source, null, sink, null, count, flags)
+        if moved < 0:
+            number = ffi.errno
+            raise OSError(number, os.strerror(number))
+        return moved
+
+    return splice
+
+
+_splice: Splice | None = getattr(os, "splice", None) or _throughCFFI()
 
 
 def available() -> bool:

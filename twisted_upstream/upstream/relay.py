@@ -224,9 +224,9 @@ class Relay:
         """
         Let go of both connections.
         """
-        self._deadline.clear()
         for direction in (self._up, self._down):
             direction.stop()
+        self._deadline.clear()
         for connection in (self._client, self._server):
             connection.dataReceived = connection.ended = _ignored
 
