@@ -77,11 +77,11 @@ class Timing:
 
     def look(self, now: int) -> None:
         """
-        A request looks for a server: how long have those in flight been waiting?
+        A request looks for a server: how long have those in flight been waiting?  There
+        is at least one.
         """
-        if self.inflight:
-            waited = self.inflightSum // self.inflight + now - self.inflightChanged
-            self.inflightTime = average(self.inflightTime, waited)
+        waited = self.inflightSum // self.inflight + now - self.inflightChanged
+        self.inflightTime = average(self.inflightTime, waited)
 
     def begin(self, now: int) -> None:
         """
@@ -257,11 +257,22 @@ class LeastTimeGetter(TimingGetter):
         # Those after the best one, with their estimates.
         others: list[tuple[Peer, int]] = []
         many = False
+        tried = self.tried
+        # isUsable() written out: there may be many peers.
         for peer in self.peers.peers:
-            if not self.isUsable(peer, now):
+            if peer.down or (tried is not None and peer in tried):
+                continue
+            if (
+                peer.fails
+                and 0 < peer.maxFails <= peer.fails
+                and now - peer.checked <= peer.failTimeout
+            ):
+                continue
+            if peer.maxConns and peer.conns >= peer.maxConns:
                 continue
             timing = timings[peer]
-            timing.look(milliseconds)
+            if timing.inflight:
+                timing.look(milliseconds)
             estimate = timing.estimate(peer, what, now)
             # estimate / weight of each, without fractions.
             if best is None or estimate * best.weight < least * peer.weight:
