@@ -21,6 +21,7 @@ from ..config.regex import compileMatcher
 from ..config.syntax import ConfigError, Node, Problem
 from ..config.values import Template
 from ..interfaces import IDialect
+from ..limits.zones import Tables
 from ..logs import ErrorLogOptions
 from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
 from ..tls.options import HTTPTLSOptions
@@ -38,6 +39,7 @@ from .browsers import compileDisabled
 from .listen import ListenLine, ServerOptions, defaultPort
 from .location import Location, Locations
 from .options import ConnectionOptions, LocationOptions
+from .phases import limits
 from .phases.access import compileAccess, compileLimitExcept, isInternal
 from .phases.error_page import ErrorPageOptions, compileErrorPages, signature
 from .phases.headers import compileHeaders, compileTrailers
@@ -101,10 +103,12 @@ class HTTPBuild:
         factory: UpstreamFactory,
         dial: Callable[..., Callable[[], None]],
         makeResolver: Callable[[Sequence[str], Node, float], Any],
+        tables: Tables | None = None,
     ) -> None:
         """
         @param directory: that of the configuration, which files of TLS are under.
         @param dial: opens connections to servers.
+        @param tables: what C{limit_conn} and C{limit_req} have counted so far.
         @param makeResolver: takes the words and the line of C{resolver}, and its
             time-out in seconds.
         """
@@ -120,6 +124,8 @@ class HTTPBuild:
         self._factory = factory
         self._dial = dial
         self._makeResolver = makeResolver
+        self._tables = Tables() if tables is None else tables
+        self._limits: limits.Limits | None = None
         self._problems: list[Problem] = []
         self._accessLogs: AccessLogs | None = None
         self._made: dict[Block, Location] = {}
@@ -215,6 +221,7 @@ class HTTPBuild:
         addVariables(variables)
         addUpstreamVariables(variables)
         variables.add(proxy_protocol.variables())
+        variables.add(limits.variables())
         variables.addPrefix(proxy_protocol.TLV_PREFIX, proxy_protocol.tlvVariable)
         variables.add(tlsVariables())
         for name in self._dialects:
@@ -226,6 +233,8 @@ class HTTPBuild:
             self._accessLogs = AccessLogs(
                 self.block, self._logs, variables, self.prefix
             )
+        with self._collecting():
+            self._limits = limits.Limits(self.block, self, self._tables)
         blocks = self.block.inner
         for block in blocks:
             if block.where is Where.UPSTREAM:
@@ -470,23 +479,15 @@ class HTTPBuild:
         with self._collecting():
             self._bindResolver(location, options, block)
         phases: list[Callable[[Any], bool] | None] = []
+        compilers: list[Callable[[Block, Any], Callable[[Any], bool] | None]] = []
         if block.where is not Where.SERVER:
-            for phase in (
-                compileRealip,
-                compileRewrite,
-                compileSessionSticky,
-                compileAccess,
-                compileTryFiles,
-            ):
-                with self._collecting():
-                    phases.append(phase(block, self))
-        else:
+            compilers += [compileRealip, compileRewrite]
+        if self._limits is not None:
+            compilers += [self._limits.compileRequests, self._limits.compileConnections]
+        compilers += [compileSessionSticky, compileAccess, compileTryFiles]
+        for compilePhase in compilers:
             with self._collecting():
-                phases.append(compileSessionSticky(block, self))
-            with self._collecting():
-                phases.append(compileAccess(block, self))
-            with self._collecting():
-                phases.append(compileTryFiles(block, self))
+                phases.append(compilePhase(block, self))
         location.phases = tuple(phase for phase in phases if phase is not None)
         with self._collecting():
             self._bindContent(location, block)

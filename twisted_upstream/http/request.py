@@ -23,6 +23,7 @@ from .location import parseRate
 from .reply import Reply
 
 if TYPE_CHECKING:
+    from ..limits.connections import Held
     from ..upstream.request import UpstreamRequest
     from ..wire.head import ResponseHead
     from .location import Location
@@ -74,6 +75,10 @@ class Request(Reply):
     @ivar errorPage: was an error page of the configuration taken already?
     @ivar redirectTo: the Location of a redirect of our own.
     @ivar action: what is being done, for the error log.
+    @ivar waiting: stops what the request waits for before it is answered.
+    @ivar held: what C{limit_conn} counts, or C{None}.
+    @ivar limitConnStatus: C{None}: C{limit_conn} has not looked.
+    @ivar limitReqStatus: C{None}: C{limit_req} has not looked.
     @ivar realPeer: the address of the connection, when that of the client is another.
     """
 
@@ -100,6 +105,9 @@ class Request(Reply):
     waiting: Any = None
     _notes: dict[Any, Any] | None = None
     _edits: list[Callable[[ResponseHead], None]] | None = None
+    held: Held | None = None
+    limitConnStatus: bytes | None = None
+    limitReqStatus: bytes | None = None
     _keptType: bytes | None = None
     _errorFields = b""
     _fd = -1
@@ -231,7 +239,12 @@ class Request(Reply):
                 self.keepalive = False
                 self.failResponse(413)
                 return
-        for phase in location.phases:
+        self._runPhases(location, location.phases)
+
+    def _runPhases(
+        self, location: Location, phases: Sequence[Callable[[Any], bool]]
+    ) -> None:
+        for phase in phases:
             if phase(self):
                 return
             if self.location is not location:
@@ -239,6 +252,17 @@ class Request(Reply):
                 self.enter(self.location)
                 return
         location.content(self)
+
+    def resumeAfter(self, phase: Callable[[Any], bool]) -> None:
+        """
+        Go on with the phases of the location that come after C{phase}, which has let
+        the request wait.
+        """
+        self.waiting = None
+        if not self._finished:
+            location = self.location
+            phases = location.phases
+            self._runPhases(location, phases[phases.index(phase) + 1 :])
 
     def relocate(self) -> None:
         """
@@ -476,6 +500,8 @@ class Request(Reply):
             self._fd = -1
         for log in self.location.accessLogs:
             log(self)
+        if self.held is not None:
+            self.held.release()
         connection = self.connection
         if connection.request is self:
             connection.requestDone()
@@ -530,6 +556,13 @@ class Request(Reply):
         if self._notes is None:
             self._notes = {}
         return self._notes
+
+    @property
+    def isFinished(self) -> bool:
+        """
+        Is it over?
+        """
+        return self._finished
 
     @property
     def absoluteRedirect(self) -> bool:

@@ -36,6 +36,7 @@ from ..http.options import (
 from ..http.phases.access import AccessOptions
 from ..http.phases.error_page import ErrorPageOptions
 from ..http.phases.headers import HeaderOptions
+from ..http.phases.limits import LimitStatusOptions
 from ..http.phases.paths import PathOptions
 from ..http.phases.realip import RealipOptions
 from ..http.phases.rewrite import RewriteOptions
@@ -45,6 +46,9 @@ from ..http.phases.try_files import TryFilesOptions
 from ..http.routing import Address, ServedBy
 from ..http.server import HTTPServerFactory
 from ..interfaces import IDialect
+from ..limits.connections import ConnectionLimitOptions
+from ..limits.requests import RequestLimitOptions
+from ..limits.zones import Tables
 from ..logs import ErrorLogOptions, Logs
 from ..maps import define
 from ..net.deadline import Deadlines
@@ -73,6 +77,8 @@ if TYPE_CHECKING:
 _numbers = count(1)
 #: Health of servers, over all configurations: a reload makes no server well.
 _health = HealthRecords()
+#: What C{limit_conn} and C{limit_req} have counted, over all configurations.
+_tables = Tables()
 
 _OPTIONS = (
     MainOptions,
@@ -97,6 +103,9 @@ _OPTIONS = (
     TLSOptions,
     TLSFileOptions,
     HTTPTLSOptions,
+    ConnectionLimitOptions,
+    RequestLimitOptions,
+    LimitStatusOptions,
     GroupOptions,
     UpstreamOptions,
 )
@@ -253,6 +262,7 @@ class Cycle:
             factory=UpstreamFactory(self._deadlines, seconds, _numbers.__next__),
             dial=self._dial,
             makeResolver=self._makeResolver,
+            tables=_tables,
         )
         build.build()
         return build
