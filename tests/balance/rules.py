@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from twisted_upstream.balance.peers import Outcome, Peer, PeerGetter, Peers
+from twisted_upstream.balance.turns import LARGE
 from twisted_upstream.interfaces import IClient, IPeerInit
 
 
@@ -84,6 +85,9 @@ class RuleRequest:
         self.current = -1
         self.hint: bytes | None = None
         self.seconds: Callable[[], float] = lambda: 0.0
+        self.tries = sum(1 for p in primary.peers if p.down == 0)
+        if primary.next:
+            self.tries += sum(1 for p in primary.next.peers if p.down == 0)
 
     def failed(self, i: int, now: int) -> bool:
         p = self.list.peers[i]
@@ -191,20 +195,30 @@ class RuleRequest:
     def get(self, now: int) -> RulePeer | None:
         return self.roundRobin(now)
 
-    def free(self, outcome: int, now: int) -> None:
+    def free(self, outcome: int, now: int) -> bool:
+        """
+        @return: was the server disabled?
+        """
         p = self.list.peers[self.current]
         p.conns -= 1
+        disabled = False
         if self.list.single:
             p.fails = 0
-        elif outcome == 4:
+            self.tries = 0
+            return False
+        if outcome == 4:
             p.fails += 1
             p.accessed = p.checked = now
             if p.maxFails > 0:
                 p.effectiveWeight -= p.weight // p.maxFails
+                disabled = p.fails >= p.maxFails
             if p.effectiveWeight < 0:
                 p.effectiveWeight = 0
         elif p.accessed < p.checked:
             p.fails = 0
+        if self.tries > 0:
+            self.tries -= 1
+        return disabled
 
     def notify(self, milestone: str) -> None:
         p = self.list.peers[self.current]
@@ -361,7 +375,7 @@ class RuleLeastTime(RuleRequest):
         p.inflightReqs -= 1
         self.inflight = False
 
-    def free(self, outcome: int, now: int) -> None:
+    def free(self, outcome: int, now: int) -> bool:
         p = self.list.peers[self.current]
         response = self.ms - self.begun
         if self.inflight:
@@ -371,7 +385,7 @@ class RuleLeastTime(RuleRequest):
             for name, time in self.state.items():
                 if not (self.useInflight and name == self.mode):
                     p.times[name] = ruleAverage(p.times.get(name, 0), time)
-        super().free(outcome, now)
+        return super().free(outcome, now)
 
 
 class RuleRandom(RuleRequest):
@@ -579,9 +593,11 @@ class History:
         balancer: IPeerInit,
         makeRule: MakeRule,
         milestones: Sequence[str] = ("header",),
+        sizes: Sequence[int] = (0, 1, 1, 2, 3, 3, 5, 9, LARGE + 2),
     ) -> None:
         """
         @param milestones: what attempts reach, in order.
+        @param sizes: how many servers there may be.
         """
         self.test = test
         self.milestones = milestones
@@ -592,6 +608,7 @@ class History:
         self.makeRule = makeRule
         self.clock = Clock()
         self.clock.advance(self.chance.choice((0, 1_700_000_000.25)))
+        self.disabled: list[str] = []
         self.ours: list[Peer] = []
         self.rules: list[RulePeer] = []
         ourNext, ruleNext = None, None
@@ -599,9 +616,9 @@ class History:
         if backups:
             ourNext, ruleNext = self.makePair(backups, None, None)
             ruleNext.single = False
-        primaries = self.chance.choice((0, 1, 1, 2, 3, 3, 5, 9))
-        peers, self.rule = self.makePair(primaries, ourNext, ruleNext)
-        balancer.initUpstream(peers)
+        primaries = self.chance.choice(sizes)
+        self.peers, self.rule = self.makePair(primaries, ourNext, ruleNext)
+        balancer.initUpstream(self.peers)
         self.open: list[tuple[PeerGetter, RuleRequest, Peer]] = []
         self.ahead: dict[RuleRequest, list[str]] = {}
         self.failed: list[tuple[PeerGetter, RuleRequest]] = []
@@ -629,7 +646,12 @@ class History:
         self.ours += ours
         self.rules += rules
         made = Peers(
-            "g", ours, seconds=self.clock.seconds, random=self.ourChance, next=next
+            "g",
+            ours,
+            seconds=self.clock.seconds,
+            random=self.ourChance,
+            next=next,
+            unavailable=lambda peer: self.disabled.append(peer.name),
         )
         return made, RuleList(rules, ruleNext, count == 1 and ruleNext is None)
 
@@ -638,7 +660,9 @@ class History:
         Whatever may happen next.
         """
         kind = self.chance.random()
-        if kind < 0.4:
+        if kind < 0.02:
+            self.change()
+        elif kind < 0.4:
             self.begin()
         elif kind < 0.5:
             self.clock.advance(self.chance.choice((0.04, 0.3, 1, 1, 2, 4, 11)))
@@ -650,6 +674,16 @@ class History:
             getter, rule = self.failed.pop(self.chance.randrange(len(self.failed)))
             self.get(getter, rule)
         self.compare()
+
+    def change(self) -> None:
+        """
+        A new generation, of the same servers: nothing that the rules would notice.
+        """
+        next = self.peers.next
+        if next is not None:
+            next = next.successor(next.peers)
+        self.peers = self.peers.successor(self.peers.peers, next)
+        self.balancer.initUpstream(self.peers)
 
     def begin(self) -> None:
         choice = self.chance.choice
@@ -684,8 +718,11 @@ class History:
     def end(self) -> None:
         getter, rule, peer = self.open.pop(self.chance.randrange(len(self.open)))
         outcome = self.chance.choice((Outcome.OK, Outcome.NEXT, Outcome.FAILED))
+        self.disabled.clear()
         getter.freePeer(peer, outcome)
-        rule.free(outcome, int(self.clock.seconds()))
+        told = rule.free(outcome, int(self.clock.seconds()))
+        self.test.assertEqual(self.disabled, [peer.name] if told else [])
+        self.test.assertEqual(getter.tries, rule.tries)
         if outcome != Outcome.OK:
             self.failed.append((getter, rule))
 
@@ -693,6 +730,9 @@ class History:
         """
         Every number of every peer is equal.
         """
+        self.peers.settle()
+        if self.peers.next is not None:
+            self.peers.next.settle()
         for ours, rule in zip(self.ours, self.rules, strict=True):
             for name in (
                 "currentWeight",
@@ -720,13 +760,15 @@ def compareHistories(
     makeBalancer: Callable[[], IPeerInit],
     makeRule: MakeRule,
     count: int = 200,
-    milestones: Sequence[str] = ("header",),
+    **options: Any,
 ) -> None:
     """
     Live through C{count} histories.
+
+    @param options: of L{History}.
     """
     for seed in range(count):
-        history = History(test, seed, makeBalancer(), makeRule, milestones)
+        history = History(test, seed, makeBalancer(), makeRule, **options)
         try:
             for _ in range(80):
                 history.step()

@@ -206,6 +206,7 @@ class ConsistentGetter(DrawingGetter):
             for peer in self._circle.at(self._point):
                 if not self.isUsable(peer, now):
                     continue
+                self.peers.touch(peer)
                 step = peer.effectiveWeight
                 peer.currentWeight += step
                 total += step

@@ -16,6 +16,7 @@ from typing import ClassVar, TypeAlias
 from zope.interface import implementer
 
 from ..interfaces import IPeerGetter
+from .turns import LARGE, Turns
 
 #: What C{socket.connect} takes: IPv4, IPv6, or the path of a unix socket.
 Sockaddr: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | str
@@ -62,7 +63,10 @@ class Peer:
     @ivar maxFails: failures that make it unavailable; 0: it is always available.
     @ivar failTimeout: length of the period, and of being unavailable; whole seconds.
     @ivar maxConns: limit of C{conns}; 0: none.
-    @ivar down: not to be chosen: bits L{DOWN} and L{DRAINING}.
+    @ivar down: not to be chosen: bits L{DOWN} and L{DRAINING}.  Who changes it calls
+        L{Peers.touch}.
+    @ivar slowStart: how long a server that has come back warms up, in seconds; 0: not.
+    @ivar warmingSince: when it came back, in seconds, or C{None}: it is warm.
     @ivar tlsSession: what a later TLS handshake with it can resume.
     @cvar sharesHealth: do other groups learn from its C{fails}?
     """
@@ -87,8 +91,10 @@ class Peer:
         "nameBytes",
         "server",
         "sid",
+        "slowStart",
         "sockaddr",
         "tlsSession",
+        "warmingSince",
         "weight",
     )
 
@@ -106,6 +112,7 @@ class Peer:
         down: int = 0,
         sid: bytes = b"",
         label: str = "",
+        slowStart: float = 0.0,
     ) -> None:
         """
         @param server: C{None}: the same as C{name}.
@@ -128,6 +135,8 @@ class Peer:
         self.failTimeout = failTimeout
         self.down = down
         self.label = label
+        self.slowStart = slowStart
+        self.warmingSince: float | None = None
         # A name for the peer, not a secret: the digest is part of nginx's cookies.
         digest = md5(self.nameBytes, usedforsecurity=False)
         self.sid = sid or digest.hexdigest().encode()
@@ -142,6 +151,30 @@ class Peer:
         Has it failed often enough to be unavailable for a while?
         """
         return 0 < self.maxFails <= self.fails
+
+    def isAhead(self, peers: Peers) -> bool:
+        """
+        Is it so far ahead of its turn that it need not pay for being asked for?
+        """
+        return self.currentWeight <= (self.weight - peers.totalWeight) * peers.scale
+
+    def warmed(self, weight: int, seconds: float) -> int:
+        """
+        What C{weight} counts for, in thousandths: all, or while it warms up, as much as
+        of C{slowStart} has passed.
+
+        @param weight: C{weight} or C{effectiveWeight}.
+        @param seconds: the current time.
+        """
+        weight *= 1000
+        if self.warmingSince is None:
+            return weight
+        passed = seconds - self.warmingSince
+        if not passed < self.slowStart:
+            self.warmingSince = None
+            return weight
+        # Clocks may be set back.
+        return max(1, weight * int(passed * 1000) // int(self.slowStart * 1000))
 
 
 def _tellNobody(peer: Peer) -> None:
@@ -166,6 +199,11 @@ class Peers:
     @ivar tries: how many attempts a request begins with, backups included.
     @ivar sids: the first peer of each L{Peer.sid}.
     @ivar generation: 0, and one more with each successor.
+    @ivar newest: holds the generation that has no successor yet, and is shared by all
+        of them; C{None}: there has been no change.
+    @ivar scale: 1000 in groups where a server may warm up, whose L{Peer.currentWeight}
+        counts thousandths, else 1.
+    @ivar turns: takes turns in the place of a loop over all peers, or C{None}.
     @ivar seconds: the current time.
     @ivar random: the source of chance.
     @ivar unavailable: told of a peer that a failure has just left disabled.
@@ -175,14 +213,17 @@ class Peers:
         "generation",
         "name",
         "nameBytes",
+        "newest",
         "next",
         "peers",
         "random",
+        "scale",
         "seconds",
         "sids",
         "single",
         "totalWeight",
         "tries",
+        "turns",
         "unavailable",
         "weighted",
     )
@@ -204,6 +245,7 @@ class Peers:
         self.seconds = seconds
         self.random = random
         self.unavailable = unavailable
+        self.newest: list[Peers] | None = None
         self.generation = 0
         self.totalWeight = sum(peer.weight for peer in self.peers)
         self.weighted = self.totalWeight != len(self.peers)
@@ -217,6 +259,12 @@ class Peers:
             self.tries += next.tries
         if len(self.peers) == 1 and (next is None or not next.peers):
             self.single = self.peers[0]
+        self.scale = 1
+        if self.single is None and any(peer.slowStart for peer in self.peers):
+            self.scale = 1000
+        self.turns: Turns | None = None
+        if len(self.peers) >= LARGE or self.scale != 1:
+            self.turns = Turns(self)
 
     def successor(self, peers: Iterable[Peer], next: Peers | None = None) -> Peers:
         """
@@ -233,7 +281,45 @@ class Peers:
             unavailable=self.unavailable,
         )
         new.generation = self.generation + 1
+        if self.newest is None:
+            self.newest = [self]
+        turns = self.newest[0].turns
+        if turns is not None:
+            turns.settle(drop=True)
+        self.newest[0] = new
+        new.newest = self.newest
+        if new.scale != self.scale:
+            for peer in new.peers:
+                peer.currentWeight = peer.currentWeight * new.scale // self.scale
+        if new.turns is not None and self.turns is None:
+            # A request under way must not loop over what the new generation has.
+            self.turns = Turns(self)
         return new
+
+    def touch(self, peer: Peer) -> None:
+        """
+        C{peer} is about to change (its weights, C{down}), or has just become unusable:
+        whoever takes turns is to look at it.
+        """
+        turns = self.turns if self.newest is None else self.newest[0].turns
+        if turns is not None:
+            turns.touch(peer)
+
+    def settle(self) -> None:
+        """
+        Bring C{currentWeight} of all peers up to date, for those who want to read it.
+        """
+        turns = self.turns if self.newest is None else self.newest[0].turns
+        if turns is not None:
+            turns.settle()
+
+    def cameBack(self, peer: Peer) -> None:
+        """
+        A server that could not be asked can be asked again: it warms up.
+        """
+        if peer.slowStart and self.single is None:
+            self.touch(peer)
+            peer.warmingSince = self.seconds()
 
     def getter(self, choose: Callable[[Sequence[Peer]], Peer | None]) -> PeerGetter:
         """
@@ -286,6 +372,10 @@ class PeerGetter:
             # that is let through.
             if now - peer.checked > peer.failTimeout:
                 peer.checked = now
+            peer.conns += 1
+            if peer.maxConns and peer.conns >= peer.maxConns:
+                self.peers.touch(peer)
+            return peer
         elif peer.down or (peer.maxConns and peer.conns >= peer.maxConns):
             if self.hinted(int(self.peers.seconds())) is None:
                 return self._getBackup()
@@ -315,20 +405,27 @@ class PeerGetter:
                 return
         if outcome & Outcome.FAILED:
             self._failed(peer)
-        elif peer.accessed < peer.checked:
-            peer.fails = 0
+        elif peer.fails and peer.accessed < peer.checked:
+            self._recovered(peer)
         if self.tries:
             self.tries -= 1
 
     def _failed(self, peer: Peer) -> None:
         peer.fails += 1
         peer.accessed = peer.checked = int(self.peers.seconds())
+        peer.warmingSince = None
         if not peer.maxFails:
             return
+        self.peers.touch(peer)
         less = peer.effectiveWeight - peer.weight // peer.maxFails
         peer.effectiveWeight = max(less, 0)
         if peer.fails >= peer.maxFails:
             self.peers.unavailable(peer)
+
+    def _recovered(self, peer: Peer) -> None:
+        if peer.isDisabled:
+            self.peers.cameBack(peer)
+        peer.fails = 0
 
     def notifyPeer(self, peer: Peer, milestone: str, elapsed: float) -> None:
         """
@@ -337,8 +434,8 @@ class PeerGetter:
         @note: nginx has it for TCP streams only.  HTTP and UDP do not tell
             C{"connect"}.
         """
-        if milestone == "connect" and peer.accessed < peer.checked:
-            peer.fails = 0
+        if milestone == "connect" and peer.fails and peer.accessed < peer.checked:
+            self._recovered(peer)
 
     def limitTries(self, limit: int) -> None:
         """
@@ -360,6 +457,17 @@ class PeerGetter:
 
         @param now: whole seconds.
         """
+        turns = self.peers.turns
+        if turns is not None:
+            return turns.pick(self, now)
+        return self.pickByLoop(now)
+
+    def pickByLoop(self, now: int) -> Peer | None:
+        """
+        Take turns in the plain way, which is the fastest for small groups.
+
+        @param now: whole seconds.
+        """
         peers = self.peers
         tried = self.tried
         hinted = None
@@ -367,10 +475,7 @@ class PeerGetter:
             hinted = self.hinted(now)
             # A sticky peer so far ahead of its turn is given out without paying, or
             # the others would get too much once the hints stop.
-            if (
-                hinted is not None
-                and hinted.currentWeight <= hinted.weight - peers.totalWeight
-            ):
+            if hinted is not None and hinted.isAhead(peers):
                 return hinted
         best: Peer | None = None
         most = total = 0
