@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 class IBalancer(Interface):
     """
     A method of choosing a server, or a layer around one.  A Twisted plugin.
+
+    It may have C{refuses}, a frozen set with the names of further parameters that
+    C{server} lines after this directive must not have.
     """
 
     directive: str = Attribute("The directive's name in C{upstream{}}: C{least_conn}.")

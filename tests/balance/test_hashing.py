@@ -24,14 +24,13 @@ from tests.balance.rules import (
 )
 from tests.balance.test_load import Line
 from twisted_upstream.balance.hashing import (
-    Circle,
     ConsistentHash,
     Hash,
     IpHash,
     hashKey,
     ipHash,
-    pointsOf,
 )
+from twisted_upstream.balance.ketama import Circle
 from twisted_upstream.balance.peers import Outcome, Peer, Peers
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.interfaces import (
@@ -191,32 +190,6 @@ class ConsistentHashTests(HashingTestCase):
     Tests for L{ConsistentHash}.
     """
 
-    def test_points(self) -> None:
-        """
-        The points of some servers.
-        """
-        for server, expected in {
-            "127.0.0.1:8081": [1353366775, 3101462538, 708007374],
-            "127.0.0.1:8082": [386582055, 3337737759, 3923017493],
-            "unix:/tmp/s": [880684646, 2296925598, 1684526228],
-            "backend1": [1364708562, 2888398869, 4149486271],
-        }.items():
-            self.assertEqual(pointsOf(server, 1)[:3], expected)
-
-    def test_pointsOfOddAddresses(self) -> None:
-        """
-        Only digits after the last colon are a port; weight adds points.
-        """
-        for server, text in {
-            "[::1]:80": b"[::1]\x0080",
-            "[::1]": b"[::1]\0",
-            "host:": b"host\0",
-            "UNIX:/s:1": b"/s:1\0",
-            "host:8x": b"host:8x\0",
-        }.items():
-            self.assertEqual(pointsOf(server, 1)[0], crc32(text + bytes(4)), server)
-        self.assertEqual(len(pointsOf("a", 3)), 480)
-
     def test_vectors(self) -> None:
         """
         C{foo}, C{bar} and C{1} over three servers.
@@ -252,16 +225,6 @@ class ConsistentHashTests(HashingTestCase):
         client = Somebody(key=b"same")
         found = [self.attempts(balancer, peers, client)[0] for _ in range(4)]
         self.assertEqual(found, [1, 2, 3, 1])
-
-    def test_end(self) -> None:
-        """
-        After the last point comes the first.
-        """
-        circle = Circle(makePeers(3).peers)
-        key = next(
-            b"%d" % n for n in range(100000) if circle.find(b"%d" % n) == len(circle)
-        )
-        self.assertEqual(circle.at(circle.find(key)), circle.at(0))
 
     def test_empty(self) -> None:
         """

@@ -2,26 +2,21 @@
 Methods that send what is alike to the same server: C{hash}, C{hash … consistent} and
 C{ip_hash}.
 
-nginx: C{ngx_http_upstream_get_hash_peer()}, C{ngx_http_upstream_update_chash()},
-C{ngx_http_upstream_get_chash_peer()}, C{ngx_http_upstream_get_ip_hash_peer()}; the
-first three also in C{stream}.
+nginx: C{ngx_http_upstream_get_hash_peer()}, C{ngx_http_upstream_get_chash_peer()},
+C{ngx_http_upstream_get_ip_hash_peer()}; the first two also in C{stream}.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from zlib import crc32
 
 from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import MOST_MISSES, DrawingGetter, Ranges
+from .ketama import Circle
 from .peers import Peer, PeerGetter, Peers
-
-#: Points on the circle for each unit of weight.
-POINTS = 160
 
 
 class HashGetter(DrawingGetter):
@@ -87,80 +82,6 @@ class Hash:
         Begin one request.
         """
         return HashGetter(self._peers, self._ranges, self._key(client))
-
-
-class Circle:
-    """
-    Points on a circle of 2**32 places, each belonging to the peers of one C{server}
-    line: all addresses of a name share theirs.
-    """
-
-    __slots__ = ("_hashes", "_lines", "_owners")
-
-    def __init__(self, peers: Sequence[Peer]) -> None:
-        numbers: dict[str, int] = {}
-        lines: list[list[Peer]] = []
-        points: list[int] = []
-        for peer in peers:
-            line = numbers.setdefault(peer.server, len(lines))
-            if line == len(lines):
-                lines.append([])
-            lines[line].append(peer)
-            # One number for a point and its line sorts much faster than a pair does,
-            # and lines come in the order of the configuration where points are equal.
-            points += [
-                point << 32 | line for point in pointsOf(peer.server, peer.weight)
-            ]
-        points.sort()
-        self._lines = [tuple(line) for line in lines]
-        self._hashes = array("I")
-        self._owners = array("I")
-        last = -1
-        for each in points:
-            point = each >> 32
-            if point != last:
-                self._hashes.append(point)
-                self._owners.append(each & 0xFFFFFFFF)
-                last = point
-
-    def __len__(self) -> int:
-        return len(self._hashes)
-
-    def find(self, key: bytes) -> int:
-        """
-        The number of the first point at or after the key's place; the number of points
-        if it is after the last one.
-        """
-        return bisect_left(self._hashes, crc32(key))
-
-    def at(self, number: int) -> tuple[Peer, ...]:
-        """
-        The peers of point C{number}, counted round and round.
-        """
-        return self._lines[self._owners[number % len(self._owners)]]
-
-
-def pointsOf(server: str, weight: int) -> list[int]:
-    """
-    The points of a C{server} line, each made of the one before, as
-    Cache::Memcached::Fast does.
-
-    @param server: the address as written.
-    """
-    if server[:5].lower() == "unix:":
-        host, port = server[5:], ""
-    else:
-        host, colon, port = server.rpartition(":")
-        if not colon or (port and not (port.isascii() and port.isdigit())):
-            host, port = server, ""
-    text = f"{host}\0{port}".encode("utf-8", "surrogateescape")
-    base = crc32(text)
-    point = 0
-    points: list[int] = []
-    for _ in range(weight * POINTS):
-        point = crc32(point.to_bytes(4, "little"), base)
-        points.append(point)
-    return points
 
 
 class ConsistentGetter(DrawingGetter):
@@ -327,6 +248,7 @@ class _HashDirective:
     directive = "hash"
     layer = 0
     backup = False
+    refuses = frozenset({"slow_start"})
 
     def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
         """
@@ -354,6 +276,7 @@ class _IpHashDirective:
     directive = "ip_hash"
     layer = 0
     backup = False
+    refuses = frozenset({"slow_start"})
 
     def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
         """

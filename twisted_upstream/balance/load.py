@@ -82,14 +82,55 @@ class LeastConnGetter(PeerGetter):
         return best
 
 
+class WarmingLeastConnGetter(PeerGetter):
+    """
+    The same where servers may warm up: a server that does weighs less.
+    """
+
+    __slots__ = ()
+
+    def pick(self, now: int) -> Peer | None:
+        """
+        The peer that the request asks for, or the least busy.
+        """
+        if self.hint is not None:
+            hinted = self.hinted(now)
+            if hinted is not None:
+                return hinted
+        seconds = self.peers.seconds()
+        equals: list[Peer] = []
+        conns, weight = 0, 1
+        for peer in self.usable(now):
+            mine = peer.warmed(peer.weight, seconds)
+            difference = peer.conns * weight - conns * mine
+            if not equals or difference < 0:
+                equals = [peer]
+                conns, weight = peer.conns, mine
+            elif difference == 0:
+                equals.append(peer)
+        if len(equals) < 2:
+            return equals[0] if equals else None
+        total = 0
+        for peer in equals:
+            step = peer.warmed(peer.effectiveWeight, seconds)
+            peer.currentWeight += step
+            total += step
+            if peer.effectiveWeight < peer.weight:
+                peer.effectiveWeight += 1
+        best = max(equals, key=lambda peer: peer.currentWeight)
+        best.currentWeight -= total
+        return best
+
+
 @implementer(IPeerInit)
 class LeastConn:
     """
     C{least_conn}: the least busy server.
     """
 
-    __slots__ = ("_peers",)
+    __slots__ = ("_getter", "_peers")
 
+    _getter: type[PeerGetter]
     _peers: Peers
 
     def initUpstream(self, peers: Peers) -> None:
@@ -97,12 +138,14 @@ class LeastConn:
         Take a generation of peers.
         """
         self._peers = peers
+        mayWarm = peers.scale != 1 or (peers.next is not None and peers.next.scale != 1)
+        self._getter = WarmingLeastConnGetter if mayWarm else LeastConnGetter
 
     def initPeer(self, client: IClient) -> PeerGetter:
         """
         Begin one request.
         """
-        return LeastConnGetter(self._peers)
+        return self._getter(self._peers)
 
 
 class RandomGetter(DrawingGetter):
@@ -219,6 +262,7 @@ class _RandomDirective:
     directive = "random"
     layer = 0
     backup = False
+    refuses = frozenset({"slow_start"})
 
     def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
         """

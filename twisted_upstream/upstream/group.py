@@ -9,7 +9,7 @@ C{ngx_http_upstream_init_request()}
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -268,7 +268,7 @@ class UpstreamGroups:
         lines = block.of(GroupOptions).servers
         if not lines:
             raise block.node.error("no servers are inside upstream")
-        init, allowsBackup = self._balancer(block)
+        init, refused = self._balancer(block)
         problems: list[Any] = []
         primary: list[Peer] = []
         backup: list[Peer] = []
@@ -277,10 +277,12 @@ class UpstreamGroups:
             makePeer = self._surroundings.health.makePeer
         for line in lines:
             try:
-                if line.backup and not allowsBackup(line.node):
-                    raise line.node.error(
-                        'balancing method does not support parameter "backup"'
-                    )
+                names = refused(line.node)
+                for word in line.node.words[1:]:
+                    if word.partition("=")[0] in names:
+                        raise line.node.error(
+                            f'balancing method does not support parameter "{word}"'
+                        )
                 (backup if line.backup else primary).extend(
                     self._peersOf(line, defaultPort, makePeer)
                 )
@@ -306,10 +308,12 @@ class UpstreamGroups:
         self._explicit[name.lower()] = group
         return group
 
-    def _balancer(self, block: Block) -> tuple[IPeerInit, Callable[[Node], bool]]:
+    def _balancer(
+        self, block: Block
+    ) -> tuple[IPeerInit, Callable[[Node], Collection[str]]]:
         """
-        The method of a block with the layers around it, and whether a C{server} line
-        may be a backup: lines after a method obey that method.
+        The method of a block with the layers around it, and which parameters a
+        C{server} line must not have: lines after a method obey that method.
         """
         lines = block.node.block or ()
         chosen: list[tuple[int, Node, IBalancer]] = []
@@ -344,11 +348,16 @@ class UpstreamGroups:
             init = plugin.peerInit(line, inner)
         places = {id(line): index for index, line in enumerate(lines)}
 
-        def allows(line: Node) -> bool:
+        def refused(line: Node) -> Collection[str]:
             before = [plugin for index, plugin in methods if index < places[id(line)]]
-            return not before or before[-1].backup
+            if not before:
+                return ()
+            # The method's own; a layer after it may refuse backups besides.
+            method = next((each for each in reversed(before) if each.layer == 0), None)
+            names: frozenset[str] = getattr(method, "refuses", frozenset())
+            return names if before[-1].backup else names | {"backup"}
 
-        return init, allows
+        return init, refused
 
     def _peersOf(
         self, line: ServerLine, defaultPort: int, makePeer: Callable[..., Peer]
@@ -369,6 +378,7 @@ class UpstreamGroups:
                 down=line.down,
                 sid=line.route.encode("utf-8", "surrogateescape"),
                 label=line.label,
+                slowStart=line.slowStart,
             )
             for sockaddr in self._sockaddrs(address, line.node, line.address)
         ]

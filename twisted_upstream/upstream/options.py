@@ -551,6 +551,7 @@ class ServerLine:
     @ivar failTimeout: whole seconds.
     @ivar down: nginx's bits: 1 down, 8 draining.
     @ivar label: Tengine's C{id=}.
+    @ivar slowStart: seconds.
     """
 
     node: Node
@@ -563,6 +564,7 @@ class ServerLine:
     down: int = 0
     route: str = ""
     label: str = ""
+    slowStart: float = 0.0
 
 
 def parseServer(node: Node) -> ServerLine:
@@ -575,6 +577,7 @@ def parseServer(node: Node) -> ServerLine:
 
     values: dict[str, int] = {"weight": 1, "max_conns": 0, "max_fails": 1}
     failTimeout, backup, down, route, label = 10, False, 0, "", ""
+    slowStart = 0.0
     for index, word in enumerate(node.words[1:], 1):
         name, given, value = word.partition("=")
         wrong = node.error(f'invalid parameter "{word}"', word=index)
@@ -603,6 +606,11 @@ def parseServer(node: Node) -> ServerLine:
             route = value
         elif name == "id" and value:
             label = value
+        elif given and name == "slow_start":
+            try:
+                slowStart = parseTime(value)
+            except ValueError:
+                raise wrong from None
         elif word == "resolve" or (given and name == "service"):
             raise node.error(
                 f'parameter "{word}" needs names that are watched at run time,'
@@ -622,6 +630,7 @@ def parseServer(node: Node) -> ServerLine:
         down=down,
         route=route,
         label=label,
+        slowStart=slowStart,
     )
 
 
