@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 from typing import Any
-from zlib import crc32
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -23,6 +22,7 @@ from tests.balance.rules import (
     rulePoints,
 )
 from tests.balance.test_load import Line
+from twisted_upstream.balance.bounded import BoundedHash
 from twisted_upstream.balance.hashing import (
     ConsistentHash,
     Hash,
@@ -316,6 +316,9 @@ class DirectiveTests(SynchronousTestCase):
             (hashKey, (), count.format("hash")),
             (hashKey, ("k", "consistent", "x"), count.format("hash")),
             (hashKey, ("k", "consistently"), 'invalid parameter "consistently"'),
+            (hashKey, ("k", "bounded=0.9"), 'invalid parameter "bounded=0.9"'),
+            (hashKey, ("k", "x", "bounded=2"), 'invalid parameter "x"'),
+            (hashKey, ("k", "bounded=2", "consistent"), count.format("hash")),
             (ipHash, ("x",), count.format("ip_hash")),
         ):
             line = Line(*arguments)
@@ -329,4 +332,6 @@ class DirectiveTests(SynchronousTestCase):
         self.assertIsInstance(hashKey.peerInit(Line("k"), None), Hash)
         made = hashKey.peerInit(Line("k", "consistent"), None)
         self.assertIsInstance(made, ConsistentHash)
+        for line in (Line("k", "bounded=1.5"), Line("k", "consistent", "bounded=1.5")):
+            self.assertIsInstance(hashKey.peerInit(line, None), BoundedHash)
         self.assertIsInstance(ipHash.peerInit(Line(), None), IpHash)

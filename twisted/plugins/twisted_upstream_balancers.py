@@ -20,3 +20,8 @@ stickyCookieInsert = Pointer(
 sessionSticky = Pointer(
     IBalancer, "session_sticky", f"{_BALANCE}.session_sticky:sessionSticky"
 )
+vnSwrr = Pointer(IBalancer, "vnswrr", f"{_BALANCE}.vnswrr:vnSwrr")
+iwrr = Pointer(IBalancer, "iwrr", f"{_BALANCE}.iwrr:iwrr")
+consistentHash = Pointer(
+    IBalancer, "consistent_hash", f"{_BALANCE}.tengine_hash:consistentHash"
+)

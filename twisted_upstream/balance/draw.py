@@ -51,10 +51,13 @@ class DrawingGetter(PeerGetter):
 
     Subclasses override L{draw} or, where there is more to it, L{choose}.
 
+    @cvar fewest: among fewer peers (one that has backups) there is nothing to draw.
     @ivar misses: useless draws of all attempts of this request.
     """
 
     __slots__ = ("_ranges", "_takingTurns", "misses")
+
+    fewest = 2
 
     def __init__(self, peers: Peers, ranges: Ranges | None) -> None:
         super().__init__(peers)
@@ -69,8 +72,7 @@ class DrawingGetter(PeerGetter):
         if (
             self._takingTurns
             or self.misses > MOST_MISSES
-            # One peer with backups: nothing to draw from.
-            or len(self.peers.peers) < 2
+            or len(self.peers.peers) < self.fewest
         ):
             return super().pick(now)
         if self.hint is not None:

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import MOST_MISSES, DrawingGetter, Ranges
 from .ketama import Circle
-from .peers import Peer, PeerGetter, Peers
+from .peers import Peer, PeerGetter, Peers, takeTurns
 
 
 class HashGetter(DrawingGetter):
@@ -91,6 +91,9 @@ class ConsistentGetter(DrawingGetter):
 
     __slots__ = ("_circle", "_point")
 
+    # nginx asks the circle also where one peer has backups, or where there is none.
+    fewest = 0
+
     def __init__(self, peers: Peers, circle: Circle, key: bytes) -> None:
         """
         @param key: empty: the request takes turns.
@@ -101,19 +104,6 @@ class ConsistentGetter(DrawingGetter):
         if not key:
             self.misses = MOST_MISSES + 1
 
-    def pick(self, now: int) -> Peer | None:
-        """
-        The peer that the request asks for, or the circle's.
-        """
-        if self.misses > MOST_MISSES:
-            return PeerGetter.pick(self, now)
-        if self.hint is not None:
-            hinted = self.hinted(now)
-            if hinted is not None:
-                return hinted
-        peer = self.choose(now)
-        return PeerGetter.pick(self, now) if peer is None else peer
-
     def choose(self, now: int) -> Peer | None:
         """
         The first point's peer.  A miss leads to the next point, which may well belong
@@ -122,22 +112,15 @@ class ConsistentGetter(DrawingGetter):
         if not self._circle:
             return None
         while self.misses <= MOST_MISSES:
-            best: Peer | None = None
-            total = 0
-            for peer in self._circle.at(self._point):
-                if not self.isUsable(peer, now):
-                    continue
-                self.peers.touch(peer)
-                step = peer.effectiveWeight
-                peer.currentWeight += step
-                total += step
-                if step < peer.weight:
-                    peer.effectiveWeight = step + 1
-                if best is None or peer.currentWeight > best.currentWeight:
-                    best = peer
-            if best is not None:
-                best.currentWeight -= total
-                return best
+            usable = [
+                peer
+                for peer in self._circle.at(self._point)
+                if self.isUsable(peer, now)
+            ]
+            if usable:
+                for peer in usable:
+                    self.peers.touch(peer)
+                return takeTurns(usable)
             self._point += 1
             self.misses += 1
         return None
@@ -242,7 +225,7 @@ class IpHash:
 @implementer(IBalancer)
 class _HashDirective:
     """
-    C{hash KEY [consistent];}
+    C{hash KEY [consistent] [bounded=FACTOR];}
     """
 
     directive = "hash"
@@ -256,15 +239,26 @@ class _HashDirective:
 
         @raise ConfigError: the arguments are others than these.
         """
-        arguments = line.arguments
-        if not 1 <= len(arguments) <= 2:
+        # It is made of what is in this module.
+        from .bounded import BoundedHash, parseFactor
+
+        arguments = list(line.arguments)
+        bounded = arguments[-1].startswith("bounded=") if arguments else False
+        if not 1 <= len(arguments) <= 2 + bounded:
             raise line.error('invalid number of arguments in "hash" directive')
-        key = line.compile(arguments[0])
-        if len(arguments) == 1:
+        key = line.compile(arguments.pop(0))
+        if not arguments:
             return Hash(key)
-        if arguments[1] != "consistent":
-            raise line.error(f'invalid parameter "{arguments[1]}"')
-        return ConsistentHash(key)
+        factor = None
+        if bounded:
+            word = arguments.pop()
+            try:
+                factor = parseFactor(word.partition("=")[2])
+            except ValueError:
+                raise line.error(f'invalid parameter "{word}"') from None
+        if arguments and arguments[0] != "consistent":
+            raise line.error(f'invalid parameter "{arguments[0]}"')
+        return ConsistentHash(key) if factor is None else BoundedHash(key, factor)
 
 
 @implementer(IBalancer)

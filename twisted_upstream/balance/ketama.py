@@ -61,7 +61,7 @@ class Circle:
             )
             for weight, owners in byWeight.items()
         ]
-        self.hashes, self._owners = _unique(*_sorted(b"".join(parts)))
+        self.hashes, self._owners = _unique(*sortedPoints(b"".join(parts)))
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -166,9 +166,11 @@ def _tables() -> list[list[bytes]]:
     ]
 
 
-def _sorted(points: bytes) -> tuple[array[int], array[int]]:
+def sortedPoints(points: bytes) -> tuple[array[int], array[int]]:
     """
-    Points in order, and the numbers of their lines.
+    Points in order, and the numbers of what they belong to.
+
+    @param points: of each point eight bytes, see above.
     """
     floats = array("d", points)
     if sys.byteorder == "big":

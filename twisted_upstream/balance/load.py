@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import MOST_MISSES, DrawingGetter, Ranges
-from .peers import Peer, PeerGetter, Peers
+from .peers import Peer, PeerGetter, Peers, takeTurns
 
 
 class LeastConnGetter(PeerGetter):
@@ -34,8 +34,7 @@ class LeastConnGetter(PeerGetter):
                 return hinted
         tried = self.tried
         best: Peer | None = None
-        # Only peers after the first least busy one can be its equals: those before
-        # it were busier.
+        # Those before the first least busy one were busier.
         equals: list[Peer] = []
         for peer in self.peers.peers:
             if peer.down or (tried is not None and peer in tried):
@@ -51,35 +50,17 @@ class LeastConnGetter(PeerGetter):
                 continue
             if best is None:
                 best = peer
+                equals.append(peer)
                 continue
             # conns / weight of each, without fractions.
             mine = conns * best.weight
             least = best.conns * peer.weight
             if mine < least:
                 best = peer
-                equals.clear()
+                equals = [peer]
             elif mine == least:
                 equals.append(peer)
-        if best is not None and equals:
-            return self._turn(best, equals)
-        return best
-
-    @staticmethod
-    def _turn(best: Peer, others: list[Peer]) -> Peer:
-        """
-        Smooth weighted round robin among equals.
-        """
-        total = 0
-        for peer in (best, *others):
-            step = peer.effectiveWeight
-            peer.currentWeight += step
-            total += step
-            if step < peer.weight:
-                peer.effectiveWeight = step + 1
-            if peer.currentWeight > best.currentWeight:
-                best = peer
-        best.currentWeight -= total
-        return best
+        return takeTurns(equals) if len(equals) > 1 else best
 
 
 class WarmingLeastConnGetter(PeerGetter):

@@ -263,7 +263,11 @@ class Peers:
         if self.single is None and any(peer.slowStart for peer in self.peers):
             self.scale = 1000
         self.turns: Turns | None = None
-        if len(self.peers) >= LARGE or self.scale != 1:
+        # Where other groups' failures count, all have to be looked at anyway.
+        if self.scale != 1 or (
+            len(self.peers) >= LARGE
+            and not any(peer.sharesHealth for peer in self.peers)
+        ):
             self.turns = Turns(self)
 
     def successor(self, peers: Iterable[Peer], next: Peers | None = None) -> Peers:
@@ -330,6 +334,27 @@ class Peers:
             refuses them all, and the backup servers are next.
         """
         return _ChoosingGetter(self, choose)
+
+
+def takeTurns(peers: Iterable[Peer]) -> Peer | None:
+    """
+    Smooth weighted round robin among some peers of a group, all of them usable.
+
+    @return: whose turn it is; C{None}: there are none.
+    """
+    best: Peer | None = None
+    total = 0
+    for peer in peers:
+        step = peer.effectiveWeight
+        peer.currentWeight += step
+        total += step
+        if step < peer.weight:
+            peer.effectiveWeight = step + 1
+        if best is None or peer.currentWeight > best.currentWeight:
+            best = peer
+    if best is not None:
+        best.currentWeight -= total
+    return best
 
 
 @implementer(IPeerGetter)

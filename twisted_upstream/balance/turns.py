@@ -99,6 +99,7 @@ class Turns:
         return not (
             peer.down
             or peer.effectiveWeight != peer.weight
+            or peer.sharesHealth
             or 0 < peer.maxFails <= peer.fails
             or (peer.maxConns and peer.conns >= peer.maxConns)
             or peer.warmingSince is not None
