@@ -60,16 +60,35 @@ _DEFAULTS = {
 }
 #: Balancers are plugins, whose words nobody declares: syntax and text of our own.
 _BALANCERS = {
+    "consistent_hash": (
+        "consistent_hash key;",
+        "Of Tengine. Requests with the same key go to the same server of a ring that is"
+        " other than that of `hash key consistent`: by the servers' `id=` (a number up"
+        " to 65535) or their addresses. A server is out after more than `max_fails`"
+        " failures, for `fail_timeout`; its keys go to those that follow. Servers after"
+        " it cannot have `backup`, `max_conns` or `slow_start`.",
+    ),
     "hash": (
-        "hash key [consistent];",
+        "hash key [consistent] [bounded=factor];",
         "Requests with the same key (text and variables) go to the same server;"
         " `consistent` (ketama) moves few keys when servers come or go. Without a key,"
-        " round robin. Servers after it cannot be `backup`.",
+        " round robin. `bounded` is of twisted_upstream, and means `consistent`: no"
+        " server has more than `factor` (at least 1, such as 1.25) times its share of"
+        " the requests under way, rounded up; those above go on to the next server of"
+        " the circle. Servers after it cannot have `backup` or `slow_start`.",
     ),
     "ip_hash": (
         "ip_hash;",
         "Requests from the same IPv4 network of 256 addresses, or the same IPv6"
-        " address, go to the same server. Servers after it cannot be `backup`.",
+        " address, go to the same server. Servers after it cannot have `backup` or"
+        " `slow_start`.",
+    ),
+    "iwrr": (
+        "iwrr;",
+        "Of Tengine: interleaved weighted round robin. In each round every server gets"
+        " one request, until it has had as many as its weight says; then all begin"
+        " anew. It begins with a random server. Servers after it cannot have"
+        " `slow_start`.",
     ),
     "least_conn": (
         "least_conn;",
@@ -94,7 +113,14 @@ _BALANCERS = {
         " its load is `max(cost * w, 1 ms) * (1 + conns) / weight`; with a shorter time"
         " `t`, `cost` becomes `cost * w + t * (1 - w)`, where `w = exp(-elapsed / 10"
         " s)` and `elapsed` is the time since the last answer; failures count when"
-        " they took longer. Servers after it cannot be `backup`.",
+        " they took longer. Servers after it cannot have `backup` or `slow_start`.",
+    ),
+    "vnswrr": (
+        "vnswrr [max_init=number];",
+        "Of Tengine: the order of smooth weighted round robin, written down as it is"
+        " walked, `max_init` entries at a time (by itself, as many as there are"
+        " servers). It begins at a random server; who is out is passed over. Servers"
+        " after it cannot have `slow_start`.",
     ),
 }
 _DEFAULTS_BY_NAME = {

@@ -12,6 +12,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.balance.rules import Somebody
+from twisted_upstream.balance.least_time import LeastTime
 from twisted_upstream.balance.load import LeastConn
 from twisted_upstream.balance.peers import DOWN, Outcome, Peer, PeerGetter, Peers
 from twisted_upstream.balance.turns import LARGE
@@ -207,24 +209,20 @@ class SlowStartTests(SynchronousTestCase):
         self.assertEqual(self.slow.warmed(2, 2005.0), 1000)
         self.assertEqual(self.slow.warmed(2, 2010.0), 2000)
 
-    def test_leastConn(self) -> None:
+    def test_leastLoaded(self) -> None:
         """
-        C{least_conn} compares with the weight so far, and equals take turns by it.
+        C{least_conn} and C{least_time} compare with the weight so far, and equals take
+        turns by it.
         """
-        balancer = LeastConn()
-        balancer.initUpstream(self.peers)
-        self.slow.warmingSince = self.clock.seconds() - 2.5
-
-        def hold(count: int) -> str:
-            names = ""
-            for _ in range(count):
-                peer = balancer.initPeer(None).getPeer()  # type: ignore[arg-type]
-                assert peer is not None
-                names += peer.name
-            return names
-
-        # With a quarter of the weight, a fifth of the attempts.
-        self.assertEqual(Counter(hold(10)), {"s": 2, "o": 8})
+        for balancer in (LeastConn(), LeastTime("header")):
+            for peer in self.peers.peers:
+                peer.conns = peer.currentWeight = 0
+            balancer.initUpstream(self.peers)
+            self.slow.warmingSince = self.clock.seconds() - 2.5
+            for _ in range(10):
+                self.assertIsNotNone(balancer.initPeer(Somebody()).getPeer())
+            # With a quarter of the weight, a fifth of the attempts.
+            self.assertEqual((self.slow.conns, self.other.conns), (2, 8))
 
     def test_change(self) -> None:
         """

@@ -59,6 +59,38 @@ class DefineTests(ConversationCase):
             else:
                 self.refuses(text, refused)
 
+    def test_parametersAfterMethod(self) -> None:
+        """
+        Some methods do not go with some parameters.
+        """
+        for method, parameter, accepted in (
+            ("hash k", "slow_start=30s", False),
+            ("ip_hash", "slow_start=30s", False),
+            ("random", "slow_start=30s", False),
+            ("least_conn", "slow_start=30s", True),
+            ("vnswrr", "max_conns=2", True),
+            ("iwrr", "slow_start=30s", False),
+            ("consistent_hash k", "max_conns=2", False),
+            ("consistent_hash k", "id=3", True),
+        ):
+            text = f"{method}; server 10.0.0.1 {parameter}; server 10.0.0.2;"
+            text = proxy(http=f"upstream u {{ {text} }}")
+            refused = f'balancing method does not support parameter "{parameter}"'
+            if accepted:
+                self.talk(text)
+            else:
+                self.refuses(text, refused)
+
+    def test_slowStart(self) -> None:
+        """
+        The parameter is a time.
+        """
+        self.refuses(
+            proxy(http=upstream("10.0.0.1 slow_start=x")),
+            'invalid parameter "slow_start=x"',
+        )
+        self.talk(proxy(http=upstream("10.0.0.1 slow_start=1m30s", "10.0.0.2")))
+
     def test_redefinedMethod(self) -> None:
         """
         The last method stays; those before it must be right as well.

@@ -18,6 +18,7 @@ from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import Ranges
 from .load import RandomTwoGetter
 from .peers import Outcome, Peer, PeerGetter, Peers
+from .warming import leastLoaded
 
 T = TypeVar("T")
 
@@ -252,6 +253,13 @@ class LeastTimeGetter(TimingGetter):
         what = self._what
         timings = self.timings
         milliseconds = self._begun
+        if self.peers.scale != 1:
+
+            def estimateOf(peer: Peer) -> int:
+                timings[peer].look(milliseconds)
+                return timings[peer].estimate(peer, what, now)
+
+            return leastLoaded(self.usable(now), estimateOf, self.peers.seconds())
         best: Peer | None = None
         least = 0
         # Those after the best one, with their estimates.

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import MOST_MISSES, DrawingGetter, Ranges
 from .peers import Peer, PeerGetter, Peers, takeTurns
+from .warming import leastLoaded
 
 
 class LeastConnGetter(PeerGetter):
@@ -78,29 +79,9 @@ class WarmingLeastConnGetter(PeerGetter):
             hinted = self.hinted(now)
             if hinted is not None:
                 return hinted
-        seconds = self.peers.seconds()
-        equals: list[Peer] = []
-        conns, weight = 0, 1
-        for peer in self.usable(now):
-            mine = peer.warmed(peer.weight, seconds)
-            difference = peer.conns * weight - conns * mine
-            if not equals or difference < 0:
-                equals = [peer]
-                conns, weight = peer.conns, mine
-            elif difference == 0:
-                equals.append(peer)
-        if len(equals) < 2:
-            return equals[0] if equals else None
-        total = 0
-        for peer in equals:
-            step = peer.warmed(peer.effectiveWeight, seconds)
-            peer.currentWeight += step
-            total += step
-            if peer.effectiveWeight < peer.weight:
-                peer.effectiveWeight += 1
-        best = max(equals, key=lambda peer: peer.currentWeight)
-        best.currentWeight -= total
-        return best
+        return leastLoaded(
+            self.usable(now), lambda peer: peer.conns, self.peers.seconds()
+        )
 
 
 @implementer(IPeerInit)

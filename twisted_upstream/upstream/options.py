@@ -657,5 +657,8 @@ class GroupOptions:
         repeat=True,
         inherit=False,
         default=(),
-        doc="A server of the group: address and parameters.",
+        doc="A server of the group: address and parameters, which are `weight=number`,"
+        " `max_conns=number`, `max_fails=number`, `fail_timeout=time`, `backup`,"
+        " `down`, `drain`, `route=string`, `slow_start=time` (a server that comes back"
+        " gets its weight little by little in that time), `id=string` (of Tengine).",
     )

@@ -1,0 +1,1 @@
+Round robin costs about the same with 10,000 servers as with 100; groups with `hash ... consistent` of that size are built in half the time. `slow_start` of `server` lines, `hash KEY bounded=FACTOR`, and Tengine's `vnswrr`, `iwrr` and `consistent_hash`.
