@@ -256,8 +256,10 @@ class LeastTimeGetter(TimingGetter):
         if self.peers.scale != 1:
 
             def estimateOf(peer: Peer) -> int:
-                timings[peer].look(milliseconds)
-                return timings[peer].estimate(peer, what, now)
+                timing = timings[peer]
+                if timing.inflight:
+                    timing.look(milliseconds)
+                return timing.estimate(peer, what, now)
 
             return leastLoaded(self.usable(now), estimateOf, self.peers.seconds())
         best: Peer | None = None
