@@ -292,9 +292,13 @@ class IPeerGetter(Interface):
     """
 
     tries: int = Attribute("How many attempts are left.")
-    hint: bytes | None = Attribute(
-        "The C{sid} of the peer that the request asks for, or C{None}; a layer that"
+    hint: bytes | Peer | None = Attribute(
+        "The peer that the request asks for or its C{sid}, or C{None}; a layer that"
         " remembers sets it.  Who cannot obey ignores it."
+    )
+    tried: set[Peer] | None = Attribute(
+        "Peers of earlier attempts, if any: they are not chosen again.  A layer that"
+        " begins a request anew sets it.  Who cannot obey ignores it."
     )
 
     def getPeer() -> Peer | None | Deferred[Peer | None]:

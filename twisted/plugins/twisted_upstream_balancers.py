@@ -25,3 +25,4 @@ iwrr = Pointer(IBalancer, "iwrr", f"{_BALANCE}.iwrr:iwrr")
 consistentHash = Pointer(
     IBalancer, "consistent_hash", f"{_BALANCE}.tengine_hash:consistentHash"
 )
+queue = Pointer(IBalancer, "queue", f"{_BALANCE}.queue:queue")

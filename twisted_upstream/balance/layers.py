@@ -8,6 +8,7 @@ C{ngx_http_upstream_init_keepalive()} do with C{original_init_peer}.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zope.interface import implementer
@@ -72,15 +73,33 @@ class LayerGetter:
         return self.inner.tries
 
     @property
-    def hint(self) -> bytes | None:
+    def hint(self) -> bytes | Peer | None:
         """
-        The C{sid} of the peer that the request asks for, or C{None}.
+        The peer that the request asks for or its C{sid}, or C{None}.
         """
         return self.inner.hint
 
     @hint.setter
-    def hint(self, sid: bytes | None) -> None:
-        self.inner.hint = sid
+    def hint(self, hint: bytes | Peer | None) -> None:
+        self.inner.hint = hint
+
+    @property
+    def tried(self) -> set[Peer] | None:
+        """
+        The peers of earlier attempts, if any.
+        """
+        return self.inner.tried
+
+    @tried.setter
+    def tried(self, tried: set[Peer] | None) -> None:
+        self.inner.tried = tried
+
+    @property
+    def awaited(self) -> Sequence[Peer] | None:
+        """
+        After no peer was found: whom it is worth waiting for.
+        """
+        return getattr(self.inner, "awaited", None)
 
     def getPeer(self) -> Peer | None | Deferred[Peer | None]:
         """

@@ -197,7 +197,8 @@ class Peers:
     @ivar single: the only peer of a group without backups, else C{None}.  A lone
         server never becomes unavailable, and there is nothing to choose.
     @ivar tries: how many attempts a request begins with, backups included.
-    @ivar sids: the first peer of each L{Peer.sid}.
+    @ivar hints: what a request may ask for: the first peer of each L{Peer.sid}; and
+        every peer itself, backups included.
     @ivar generation: 0, and one more with each successor.
     @ivar newest: holds the generation that has no successor yet, and is shared by all
         of them; C{None}: there has been no change.
@@ -211,6 +212,7 @@ class Peers:
 
     __slots__ = (
         "generation",
+        "hints",
         "name",
         "nameBytes",
         "newest",
@@ -219,7 +221,6 @@ class Peers:
         "random",
         "scale",
         "seconds",
-        "sids",
         "single",
         "totalWeight",
         "tries",
@@ -250,13 +251,17 @@ class Peers:
         self.totalWeight = sum(peer.weight for peer in self.peers)
         self.weighted = self.totalWeight != len(self.peers)
         self.tries = sum(not peer.down for peer in self.peers)
-        self.sids = {peer.sid: peer for peer in reversed(self.peers)}
+        self.hints: dict[bytes | Peer, Peer] = {}
+        for peer in reversed(self.peers):
+            self.hints[peer.sid] = self.hints[peer] = peer
         self.single: Peer | None = None
         if next is not None:
             # Being the last resort is not being the only one: backups do become
             # unavailable, also when there is just one.
             next.single = None
             self.tries += next.tries
+            for peer in next.peers:
+                self.hints[peer] = peer
         if len(self.peers) == 1 and (next is None or not next.peers):
             self.single = self.peers[0]
         self.scale = 1
@@ -366,9 +371,9 @@ class PeerGetter:
 
     @ivar peers: where it chooses now: the group's peers, later its backups.
     @ivar tries: how many attempts are left.
-    @ivar tried: peers of C{peers} that were chosen before, if any.
-    @ivar hint: the L{Peer.sid} that the request asks for, or C{None}; a layer that
-        remembers sets it.
+    @ivar tried: peers that were chosen before, if any.
+    @ivar hint: the L{Peer} or the L{Peer.sid} that the request asks for, or C{None}; a
+        layer that remembers sets it.
     """
 
     __slots__ = ("hint", "peers", "tried", "tries")
@@ -377,7 +382,7 @@ class PeerGetter:
         self.peers = peers
         self.tries = peers.tries
         self.tried: set[Peer] | None = None
-        self.hint: bytes | None = None
+        self.hint: bytes | Peer | None = None
 
     def getPeer(self) -> Peer | None:
         """
@@ -412,7 +417,6 @@ class PeerGetter:
         if self.peers.next is None:
             return None
         self.peers = self.peers.next
-        self.tried = None
         return self.getPeer()
 
     def freePeer(self, peer: Peer, outcome: int) -> None:
@@ -537,9 +541,12 @@ class PeerGetter:
 
         @param now: whole seconds.
         """
-        return not peer.down and self._isOpen(peer, now)
+        return not peer.down and self.isOpen(peer, now)
 
-    def _isOpen(self, peer: Peer, now: int) -> bool:
+    def isOpen(self, peer: Peer, now: int) -> bool:
+        """
+        The same, whether or not C{peer} is down or draining.
+        """
         if self.tried is not None and peer in self.tried:
             return False
         if 0 < peer.maxFails <= peer.fails and now - peer.checked <= peer.failTimeout:
@@ -559,8 +566,8 @@ class PeerGetter:
         """
         if self.hint is None:
             return None
-        peer = self.peers.sids.get(self.hint)
-        if peer is None or peer.down & ~DRAINING or not self._isOpen(peer, now):
+        peer = self.peers.hints.get(self.hint)
+        if peer is None or peer.down & ~DRAINING or not self.isOpen(peer, now):
             return None
         return peer
 

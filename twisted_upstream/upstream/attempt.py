@@ -18,6 +18,8 @@ class Attempt:
     @ivar connectTime: seconds until connected; negative: never.
     @ivar headerTime: seconds until the response's head was there; negative: never.
     @ivar responseTime: seconds until the end; negative: it is still under way.
+    @ivar queueTime: seconds that it waited before it began, for any server to be
+        available; negative: it did not wait.
     @ivar status: the response's, or that of the failure; 0: neither came.
     @ivar responseLength: bytes of body read, framing included.
     @ivar bytesSent: bytes of request sent.
@@ -31,6 +33,7 @@ class Attempt:
         "connectTime",
         "headerTime",
         "peer",
+        "queueTime",
         "responseLength",
         "responseTime",
         "status",
@@ -42,6 +45,7 @@ class Attempt:
         self.connectTime = -1.0
         self.headerTime = -1.0
         self.responseTime = -1.0
+        self.queueTime = -1.0
         self.status = 0
         self.responseLength = 0
         self.bytesSent = 0

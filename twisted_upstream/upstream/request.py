@@ -30,6 +30,7 @@ from .response import READING, READING_HEAD, UpstreamResponse
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
 
     from ..interfaces import IExchange
     from ..wire.head import ResponseHead
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 CONNECTING = "connecting to upstream"
 SENDING = "sending request to upstream"
+QUEUED = "waiting for an upstream server"
 
 #: Bytes of a file that are framed at a time.
 _PIECE = 64 * 1024
@@ -105,34 +107,47 @@ class UpstreamRequest(UpstreamResponse):
             self._waitForPeer(peer)
 
     def _waitForPeer(self, waiting: Deferred[Peer | None]) -> None:
+        # Until there is a peer, the attempt is the group's.
+        self._begin(self._group.nameBytes)
         self._giveUp = waiting.cancel
+        waiting.addCallbacks(self._waited, self._waitFailed)
 
-        def chosen(peer: Peer | None) -> None:
-            self._giveUp = None
-            if peer is None:
-                self._noPeer()
-            else:
-                self._peerChosen(peer)
+    def _waited(self, peer: Peer | None) -> None:
+        self._giveUp = None
+        attempt = self._attempt
+        queueTime = self._passing.seconds() - attempt.begun
+        if peer is not None:
+            self._client.attempts.pop()
+            self._peerChosen(peer, queueTime)
+            return
+        attempt.queueTime = queueTime
+        self._log("error", "no live upstreams", QUEUED)
+        attempt.status = 502
+        self._finalize(502)
 
-        def failed(reason: object) -> None:
-            if self._giveUp is not None:
-                self._giveUp = None
-                self._noPeer()
+    def _waitFailed(self, reason: Failure) -> None:
+        if self._giveUp is None:
+            # It is we who did not want to wait any more.
+            return
+        self._log("alert", f"balancer failed: {reason.value!r}", QUEUED)
+        self._waited(None)
 
-        waiting.addCallbacks(chosen, failed)
+    def _begin(self, name: bytes) -> Attempt:
+        attempt = self._attempt = Attempt(name, self._passing.seconds())
+        self._client.attempts.append(attempt)
+        return attempt
 
     def _noPeer(self) -> None:
-        attempt = Attempt(self._group.nameBytes, self._passing.seconds())
-        self._client.attempts.append(attempt)
-        self._attempt = attempt
+        attempt = self._begin(self._group.nameBytes)
         self._log("error", "no live upstreams", CONNECTING)
         attempt.status = 502
         self._finalize(502)
 
-    def _peerChosen(self, peer: Peer) -> None:
+    def _peerChosen(self, peer: Peer, queueTime: float = -1.0) -> None:
         passing = self._passing
         self._peer = peer
         self._attempt = attempt = Attempt(peer.nameBytes, passing.seconds())
+        attempt.queueTime = queueTime
         self._client.attempts.append(attempt)
         self.sent = False
         cache = self._group.cache
@@ -518,7 +533,9 @@ class UpstreamRequest(UpstreamResponse):
         if self._passing.ignoreClientAbort:
             return
         self._exchange.abortRequest()
-        if self._connection is not None or self._giveUp is not None:
+        if self._giveUp is not None and self._peer is None:
+            self._log("info", "client prematurely closed connection", QUEUED)
+        elif self._connection is not None or self._giveUp is not None:
             self._log(
                 "info",
                 "client prematurely closed connection, so upstream connection is"
@@ -544,10 +561,10 @@ class UpstreamRequest(UpstreamResponse):
         """
         The client's side has ended by itself: free what is held.
         """
-        if self._giveUp is not None:
-            giveUp, self._giveUp = self._giveUp, None
+        giveUp, self._giveUp = self._giveUp, None
+        if giveUp is not None:
             giveUp()
-        if self._peer is not None:
+        if giveUp is not None or self._peer is not None:
             self._release(False)
             self._exchange.finalizeRequest(499)
         self._closeSpool()

@@ -34,6 +34,7 @@ _BUILT_IN: dict[str, Getter] = {
     "upstream_cache_etag": _nothing,
     "upstream_addr": _each(lambda a: a.peer),
     "upstream_status": _each(_status),
+    "upstream_queue_time": _each(lambda a: milliseconds(a.queueTime)),
     "upstream_connect_time": _each(lambda a: milliseconds(a.connectTime)),
     "upstream_header_time": _each(lambda a: milliseconds(a.headerTime)),
     "upstream_response_time": _each(lambda a: milliseconds(a.responseTime)),
