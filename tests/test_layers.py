@@ -295,7 +295,7 @@ class CheckerTests(SynchronousTestCase):
         """
         A pure room's import of a clock is found; a name that only looks like it, not.
         """
-        source = "import time\nfrom timeit import x\nfrom twisted.internet import defer"
+        source = "import time\nfrom timeit import x\nfrom twisted.internet import task"
         self.assertEqual(len(impurities(self.found(source, "wire.http1"))), 2)
 
     def test_reactor(self) -> None:

@@ -103,6 +103,7 @@ class Line:
         self.place = "http"
         self.clock = Clock()
         self.wallClock = self.clock.seconds
+        self.beside: frozenset[str] = frozenset()
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: text.encode()
@@ -138,6 +139,9 @@ class Client:
     """
 
     address = b""
+
+    def __init__(self) -> None:
+        self.notes: dict[Any, Any] = {}
 
     def variable(self, name: str) -> bytes:
         return b""

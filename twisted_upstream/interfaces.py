@@ -61,6 +61,9 @@ class IBalancerLine(Interface):
     place: str = Attribute("Where the group is: C{http} or C{stream}.")
     clock: IReactorTime = Attribute("For balancers that wait, or forget.")
     wallClock: Callable[[], float] = Attribute("Seconds since 1970.")
+    beside: frozenset[str] = Attribute(
+        "The directives of all balancers of the group, this one included."
+    )
 
     def compile(text: str) -> Callable[[IClient], bytes]:
         """
@@ -230,6 +233,9 @@ class IClient(Interface):
     address: bytes = Attribute(
         "The client's address in network order: 4 bytes, 16 bytes, or none for unix."
     )
+    notes: dict[Any, Any] = Attribute(
+        "What features remember of this request, each by a key of its own."
+    )
 
     def variable(name: str) -> bytes:
         """
@@ -241,10 +247,6 @@ class IHTTPClient(IClient):
     """
     What balancers may ask of a client that speaks HTTP.
     """
-
-    notes: dict[Any, Any] = Attribute(
-        "What features remember of this request, each by a key of its own."
-    )
 
     def addEdit(edit: Callable[[ResponseHead], None]) -> None:
         """

@@ -29,6 +29,8 @@ class Somebody:
     def __init__(self, address: bytes = b"", key: bytes = b"") -> None:
         self.address = address
         self.key = key
+        self.notes: dict[Any, Any] = {}
+        self.protocol = b""
 
     def variable(self, name: str) -> bytes:
         return self.key

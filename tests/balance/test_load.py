@@ -50,6 +50,7 @@ class Line:
         self.place = place
         self.clock = Clock()
         self.wallClock = self.clock.seconds
+        self.beside: frozenset[str] = frozenset()
 
     def compile(self, text: str) -> Callable[[IClient], bytes]:
         return lambda client: client.variable(text)

@@ -283,9 +283,7 @@ class QueueTests(ConversationCase):
         """
         The next request takes the connection that the one before has left.
         """
-        talk = self.waiting(
-            "10.0.0.1 max_conns=1", keepalive="keepalive 1;"
-        )
+        talk = self.waiting("10.0.0.1 max_conns=1", keepalive="keepalive 1;")
         first, second = self.asks(talk, "/1"), self.asks(talk, "/2")
         server = talk.server()
         server.hears("GET /1 HTTP/1.1")

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from ..interfaces import IClient, IPeerGetter, IPeerInit
+from .peers import Peer
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from .peers import Peer, Peers
+    from .peers import Peers
 
 
 @implementer(IPeerInit)
@@ -106,6 +107,15 @@ class LayerGetter:
         Choose a peer for the next attempt.
         """
         return self.inner.getPeer()
+
+    def getPeerNow(self) -> Peer | None:
+        """
+        What C{inner} chooses, for layers that cannot wait for it.
+        """
+        peer = self.inner.getPeer()
+        if peer is None or isinstance(peer, Peer):
+            return peer
+        raise TypeError("a balancer waits within a layer that cannot")
 
     def freePeer(self, peer: Peer, outcome: int) -> None:
         """

@@ -6,14 +6,14 @@ nginx: no source; NGINX Plus documents the directive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from ..config.values import parseNumber, parseTime
-from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerGetter, IPeerInit
+from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .layers import Layer, LayerGetter
 from .peers import DRAINING, Peer, PeerGetter, Peers
 
@@ -127,7 +127,7 @@ class Queue(Layer):
         self._waiters[getter] = waiting
         getter.isUnbound = getter.awaited is None
         self._unbound += getter.isUnbound
-        if self._isAnyOpen():
+        if getter.isUnbound and self._isAnyOpen():
             self.wake()
         if self._timer is None:
             self._setTimer()
@@ -176,10 +176,25 @@ class Queue(Layer):
         for getter in tuple(self._waiters):
             if not self._isAnyOpen():
                 break
-            if getter in self._waiters:
+            if getter in self._waiters and not self._isInVain(getter.awaited):
                 self._ask(getter)
         self._freed.clear()
         self._setTimer()
+
+    def _isInVain(self, awaited: Sequence[Peer] | None) -> bool:
+        """
+        Is who waits for these servers alone asked too early: are they still full?
+        """
+        if not awaited:
+            return False
+        members = self._peers.hints
+        return all(
+            peer.maxConns
+            and peer.conns >= peer.maxConns
+            and not peer.down
+            and peer in members
+            for peer in awaited
+        )
 
     def _ask(self, getter: QueueGetter) -> None:
         try:
@@ -298,10 +313,7 @@ class QueueGetter(LayerGetter):
         tried = before.tried
         inner.tried = tried
         inner.limitTries(before.tries if tried else self._limit)
-        peer = inner.getPeer()
-        if peer is None or isinstance(peer, Peer):
-            return peer
-        raise TypeError("a balancer within a queue waits itself")
+        return self.getPeerNow()
 
     @property
     def isHopeless(self) -> bool:

@@ -164,12 +164,14 @@ class BalancerLine:
         compile: Callable[[Template | str, Node], Callable[[Any], bytes]],
         surroundings: Surroundings,
         zones: Zones,
+        beside: frozenset[str],
         place: str = "http",
     ) -> None:
         """
         @param group: the group's name.
         """
         self.arguments = node.words
+        self.beside = beside
         self.place = place
         self.clock = surroundings.clock
         self.wallClock = surroundings.wallClock
@@ -325,6 +327,8 @@ class UpstreamGroups:
                     plugin = self._balancers[node.name]
                 except plugins.PluginError as e:
                     raise node.error(str(e)) from None
+                if plugin.layer and any(plugin is other for _, _, other in chosen):
+                    raise node.error(f'"{node.name}" directive is duplicate')
                 if plugin.layer == 0:
                     # nginx would forget what stands before, a "sticky" included.
                     if chosen:
@@ -332,6 +336,7 @@ class UpstreamGroups:
                 if plugin.layer == 0 or not plugin.backup:
                     methods.append((index, plugin))
                 chosen.append((plugin.layer, node, plugin))
+        beside = frozenset(node.name for _, node, _ in chosen)
         init: IPeerInit = RoundRobin()
         place = "stream" if block.where is Where.STREAM_UPSTREAM else "http"
         # Of several methods the last one stays; the others are made to be checked.
@@ -343,6 +348,7 @@ class UpstreamGroups:
                 self._compile,
                 self._surroundings,
                 self.zones,
+                beside,
                 place,
             )
             init = plugin.peerInit(line, inner)

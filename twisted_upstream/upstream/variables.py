@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..balance import persist
 from ..variables import Getter, Variables
 from . import fields
 from .attempt import Attempt, joined, milliseconds
@@ -72,6 +73,7 @@ def addVariables(variables: Variables) -> None:
     Add them all to a table.
     """
     variables.add(_BUILT_IN)
+    variables.add(persist.variables)
     variables.addPrefix(
         "upstream_http_", lambda name: _named(name, lambda r: r.upstreamFields)
     )
