@@ -19,7 +19,7 @@ from twisted_upstream.balance.persist_table import Table
 from twisted_upstream.balance.queue import Queue
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.config.nodes import ConfigError
-from twisted_upstream.interfaces import IClient, IPeerGetter, IPeerInit
+from twisted_upstream.interfaces import IPeerGetter, IPeerInit
 
 from .rules import Somebody
 from .test_load import Line

@@ -14,7 +14,14 @@ from zope.interface.verify import verifyObject
 
 from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
 from twisted_upstream.balance.load import LeastConn, RandomChoice
-from twisted_upstream.balance.peers import DOWN, DRAINING, Outcome, Peer, Peers
+from twisted_upstream.balance.peers import (
+    DOWN,
+    DRAINING,
+    Outcome,
+    Peer,
+    PeerGetter,
+    Peers,
+)
 from twisted_upstream.balance.persist import Persist
 from twisted_upstream.balance.persist_table import Table
 from twisted_upstream.balance.queue import Queue, QueueGetter, queue
@@ -352,7 +359,7 @@ class QueueTests(QueueCase):
         """
 
         class Broken(RoundRobin):
-            def initPeer(self, client: IClient) -> IPeerGetter:
+            def initPeer(self, client: IClient) -> PeerGetter:
                 if broken and client.variable("") == b"x":
                     raise RuntimeError("broken")
                 return super().initPeer(client)

@@ -133,7 +133,7 @@ class HTTPBuild:
         self._passOptions = {
             name: passOptionsOf(self._dialects, name) for name in self._dialects
         }
-        self.groups = UpstreamGroups(surroundings, self.compile)
+        self.groups = UpstreamGroups(surroundings, self.compile, prefix)
         self._clock = surroundings.clock
         self._directory = directory
         self._tls: TLSBuild | None = None

@@ -8,6 +8,7 @@ C{ngx_http_upstream_init_request()}
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, make_dataclass
@@ -30,6 +31,7 @@ from ..interfaces import IBalancer, IBalancerLine, IClient, IKept, IPeerInit
 from ..net.sockaddr import HostPort, inetSockaddr, parseAddress, sockaddrName
 from .keepalive import KeepaliveCache
 from .options import GroupOptions, ServerLine, UpstreamOptions
+from .state import readState
 from .zones import Zones
 
 if TYPE_CHECKING:
@@ -237,12 +239,16 @@ class UpstreamGroups:
         self,
         surroundings: Surroundings,
         compile: Callable[[Template | str, Node], Callable[[Any], bytes]],
+        prefix: str = "",
     ) -> None:
         """
         @param compile: makes texts with variables into callables.
+        @param prefix: the directory that relative paths of files are under.
         """
         self._surroundings = surroundings
         self._compile = compile
+        self._prefix = prefix
+        self._states: set[str] = set()
         self._explicit: dict[str, UpstreamGroup] = {}
         self._implicit: dict[tuple[str, int], UpstreamGroup] = {}
         self._balancers = plugins.find(IBalancer)
@@ -267,8 +273,14 @@ class UpstreamGroups:
         zone, size = options.zone
         if zone:
             self.zones.declare(zone, size, "zone", block.nodes("zone")[0])
-        lines = block.of(GroupOptions).servers
-        if not lines:
+        members = block.of(GroupOptions)
+        lines: Sequence[ServerLine] = members.servers
+        state: Node | None = None
+        if members.state:
+            [state] = block.nodes("state")
+            path = os.path.join(self._prefix, members.state)
+            lines = self._stateOf(block, state, path, options)
+        elif not lines:
             raise block.node.error("no servers are inside upstream")
         init, refused = self._balancer(block)
         problems: list[Any] = []
@@ -279,7 +291,7 @@ class UpstreamGroups:
             makePeer = self._surroundings.health.makePeer
         for line in lines:
             try:
-                names = refused(line.node)
+                names = refused(state or line.node)
                 for word in line.node.words[1:]:
                     if word.partition("=")[0] in names:
                         raise line.node.error(
@@ -292,7 +304,7 @@ class UpstreamGroups:
                 problems += e.problems
         if problems:
             raise ConfigError(problems)
-        if not primary:
+        if not primary and state is None:
             raise block.node.error(f'no servers in upstream "{name}"')
         peers = self._generation(name, primary, backup)
         size, local = options.keepalive
@@ -309,6 +321,24 @@ class UpstreamGroups:
         )
         self._explicit[name.lower()] = group
         return group
+
+    def _stateOf(
+        self, block: Block, node: Node, path: str, options: UpstreamOptions
+    ) -> Sequence[ServerLine]:
+        name = block.node.words[0]
+        others = block.nodes("server")
+        if others:
+            raise others[0].error(
+                '"server" directive cannot be used together with "state"'
+            )
+        if not options.zone[0]:
+            raise node.error(
+                f'"state" requires upstream "{name}" to be in shared memory'
+            )
+        if path in self._states:
+            raise node.error(f'"{path}" is the state of another upstream', word=0)
+        self._states.add(path)
+        return readState(path, node)
 
     def _balancer(
         self, block: Block

@@ -662,3 +662,13 @@ class GroupOptions:
         " `down`, `drain`, `route=string`, `slow_start=time` (a server that comes back"
         " gets its weight little by little in that time), `id=string` (of Tengine).",
     )
+    state: str = directive(
+        "state",
+        Where.UPSTREAM,
+        text,
+        inherit=False,
+        default="",
+        doc="A file with the group's C{server} lines, instead of such lines here. It"
+        " need not exist: a group may be empty then. It needs a C{zone}.",
+        origin="plus",
+    )
