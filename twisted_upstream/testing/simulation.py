@@ -28,7 +28,7 @@ class SimulatedClient:
     Who asks: an address, and the same value for every variable.
     """
 
-    __slots__ = ("address", "key")
+    __slots__ = ("address", "key", "notes")
 
     def __init__(self, address: bytes = b"", key: bytes = b"") -> None:
         """
@@ -37,6 +37,7 @@ class SimulatedClient:
         """
         self.address = address
         self.key = key
+        self.notes: dict[Any, Any] = {}
 
     def variable(self, name: str) -> bytes:
         """
