@@ -104,6 +104,29 @@ _BALANCERS = {
         " `inflight`: a server whose requests have waited longer than its average is"
         " as slow as that already.",
     ),
+    "persist": (
+        "persist key [zone=name[:size]] [size=number] [timeout=time] [lifetime=time]"
+        " [on_full=move | spill | wait | reject] [on_fail=move | spill | reject]"
+        " [commit=select | connect | first_byte] [failback=on | off]"
+        " [mask=bits[,bits]];",
+        "Requests with the same key (text and variables; none: not remembered) go to"
+        " the server that the first of them went to, in whichever way that was chosen."
+        " When it has `max_conns` requests (`on_full`) or is down, resting, or fails"
+        " (`on_fail`), they `move` there where the method sends them now, `spill`"
+        " there this once, `wait` for it in the `queue`, or are refused. A client is"
+        " remembered when its server is chosen, connected (the default; in `http`,"
+        " when the head of a response has come) or sends something; for `timeout`"
+        " (`10m`) after its last request, and no longer than `lifetime` (no limit);"
+        " `size` is how many are (`10000`). `zone` keeps them over a reload."
+        " `failback=on`: a backup server is left as soon as another is available."
+        " `mask` makes one key of a network's addresses, IPv4 and IPv6.",
+    ),
+    "queue": (
+        "queue number [timeout=time];",
+        "Requests for which no server is available (`max_conns`, or resting after"
+        " failures) wait for one, first come, first served: so many at once, and so"
+        " long (`60s`). Others get 502.",
+    ),
     "random": (
         "random [two [least_conn | least_time[=header | last_byte | ewma]]];",
         "A server by chance, as often as its weight says; `two`: the one of two with"
@@ -123,6 +146,7 @@ _BALANCERS = {
         " after it cannot have `slow_start`.",
     ),
 }
+_ORIGINS = {"persist": "ours", "queue": "plus"}
 _DEFAULTS_BY_NAME = {
     "access_log": "`logs/access.log combined`",
     "error_log": "the file of `-e`, level `error`",
@@ -212,7 +236,7 @@ def entry(each: Directive, title: str) -> str:
         ("Default", default(each) or "none"),
         ("Unit", each.unit),
         ("Context", ", ".join(each.where.names)),
-        ("Origin", each.origin),
+        ("Origin", _ORIGINS.get(each.name, each.origin)),
     ]
     lines = [f"- {name}: {value}" for name, value in rows if value]
     if each.repeat:

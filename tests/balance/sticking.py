@@ -77,6 +77,7 @@ class StickyLine:
     def __init__(self, text: str, clock: Clock) -> None:
         self.arguments = text.split()
         self.place = "http"
+        self.beside: frozenset[str] = frozenset()
         self.clock = clock
         self.kept: dict[str, tuple[int, IKept]] = {}
 

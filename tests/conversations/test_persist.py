@@ -118,6 +118,8 @@ class PersistTests(ConversationCase):
             ("queue 1; queue 2;", '"queue" directive is duplicate'),
             ("persist $uri on_full=wait;", "queue"),
             ("persist $nope;", 'unknown "nope" variable'),
+            ("persist $uri; sticky cookie c;", "sticky"),
+            ("zone z 64k; persist $uri zone=z:64k;", "different use"),
         ):
             text = proxy(http=upstream("10.0.0.1", more=lines))
             error = self.assertRaises(ConfigError, MemoryHTTP, text, self.mktemp())

@@ -21,7 +21,7 @@ from twisted_upstream.upstream.state import readState, stateText, writeState
 HERE = Node("state", ("file",), path="nginx.conf", line=3)
 FULL = (
     "server 10.0.0.1:81 weight=3 max_conns=4 max_fails=0 fail_timeout=90s"
-    " route=r1 backup down drain;"
+    " route=r1 id=b backup down drain;"
 )
 
 
@@ -52,6 +52,7 @@ _lines = st.builds(
     backup=st.booleans(),
     down=st.sampled_from((0, 1, 8, 9)),
     route=st.just("") | _word,
+    label=st.just("") | _word,
 )
 
 

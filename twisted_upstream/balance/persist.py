@@ -424,6 +424,8 @@ class _PersistDirective:
             lifetime=given.get("lifetime", 0.0),
             key=text,
         )
+        if zone:
+            line.keep(zone, bytes, table)
         mask = None
         if "mask" in given:
             mask = network(text == "$binary_remote_addr", *given["mask"])

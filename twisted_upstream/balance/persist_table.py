@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
+from zope.interface import implementer
+
+from ..interfaces import IKept
 from .peers import Peer
 
 
@@ -29,6 +32,7 @@ class Entry:
         self.active = 0
 
 
+@implementer(IKept)
 class Table:
     """
     The clients of one group.  Nothing here needs a timer: entries that have become too

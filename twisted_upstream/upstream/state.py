@@ -113,6 +113,8 @@ def _lineText(line: ServerLine) -> str:
         words.append(f"fail_timeout={line.failTimeout}s")
     if line.route:
         words.append(quote(f"route={line.route}"))
+    if line.label:
+        words.append(quote(f"id={line.label}"))
     if line.backup:
         words.append("backup")
     if line.down & 1:
