@@ -19,7 +19,7 @@ from twisted_upstream.balance.persist_table import Table
 from twisted_upstream.balance.queue import Queue
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.config.nodes import ConfigError
-from twisted_upstream.interfaces import IPeerGetter, IPeerInit
+from twisted_upstream.interfaces import IKept, IPeerGetter, IPeerInit
 
 from .rules import Somebody
 from .test_load import Line
@@ -362,6 +362,22 @@ class FullTests(PersistCase):
         third.ends()
         fourth.ends()
 
+    def test_expiredInQueue(self) -> None:
+        """
+        Who was forgotten before it had to wait is told so afterwards.
+        """
+        self.start("timeout=60s", queue=3)
+        self.visit(b"x")
+        self.clock.advance(60)
+        self.a.maxConns = self.b.maxConns = 1
+        first, second = self.session(b"y"), self.session(b"z")
+        third = self.session(b"x")
+        first.ends()
+        self.clock.advance(0)
+        self.assertEqual(third.variable("status"), b"expired")
+        second.ends()
+        third.ends()
+
     def test_allFull(self) -> None:
         """
         When nobody has room, the client's place is not touched.
@@ -619,6 +635,15 @@ class MemoryTests(PersistCase):
             table = Table(self.clock.seconds, key=key)
             table.adopt(self.table)
             self.assertEqual(len(table), entries)
+
+    def test_kept(self) -> None:
+        """
+        A table can be handed from one configuration to the next, and ends with it.
+        """
+        verifyObject(IKept, self.table)
+        self.visit()
+        self.table.close()
+        self.assertEqual(len(self.table), 0)
 
     def test_shared(self) -> None:
         """

@@ -279,6 +279,36 @@ class QueueTests(ConversationCase):
             client.hears(502)
         self.assertEqual(len(talk.dialer.asked), 1201)
 
+    def test_sticky(self) -> None:
+        """
+        A request that fails, waits and goes to another server sets one cookie, and it
+        does not return to the server of its session.
+        """
+        for sticky in ("sticky cookie s;", "session_sticky cookie=s;"):
+            talk = self.waiting(
+                "10.0.0.1",
+                "10.0.0.2 max_conns=1 max_fails=0",
+                queue=f"queue 3; {sticky}",
+            )
+            first = self.asks(talk, "/1")
+            talk.server().sends(answer())
+            cookie = first.hears(200)["Set-Cookie"]
+            assert cookie is not None
+            second = self.asks(talk, "/2")
+            server = talk.server()
+            self.assertEqual(server.name, "10.0.0.2:80")
+            talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
+            third = talk.client()
+            third.sends(get("/3", f"Cookie: {cookie.partition(';')[0]}"))
+            talk.noServer()
+            server.sends(answer())
+            second.hears(200)
+            server = talk.server()
+            self.assertEqual(server.name, "10.0.0.2:80")
+            server.sends(answer())
+            self.assertEqual(len(third.hears(200).all("Set-Cookie")), 1)
+            self.assertEqual(talk.dialer.asked.count("10.0.0.1:80"), 2)
+
     def test_keptConnection(self) -> None:
         """
         The next request takes the connection that the one before has left.

@@ -102,6 +102,14 @@ class LayerGetter:
         """
         return getattr(self.inner, "awaited", None)
 
+    def follow(self, earlier: IPeerGetter) -> None:
+        """
+        Go on with a request that C{earlier}, of the same layer, has begun: what it has
+        done for the request is not to be done again.
+        """
+        if isinstance(self.inner, LayerGetter) and isinstance(earlier, LayerGetter):
+            self.inner.follow(earlier.inner)
+
     def getPeer(self) -> Peer | None | Deferred[Peer | None]:
         """
         Choose a peer for the next attempt.

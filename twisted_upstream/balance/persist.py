@@ -202,6 +202,14 @@ class PersistGetter(LayerGetter):
         self.entry, expired = persist.table.find(key)
         self.status = "expired" if expired else "-"
 
+    def follow(self, earlier: IPeerGetter) -> None:
+        """
+        An entry that was too old is told of once.
+        """
+        super().follow(earlier)
+        if isinstance(earlier, PersistGetter):
+            self.status = earlier.status
+
     def getPeer(self) -> Peer | None:
         """
         The remembered server, or another one.

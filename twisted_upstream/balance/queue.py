@@ -312,6 +312,8 @@ class QueueGetter(LayerGetter):
         inner = self.inner = self._queue.inner.initPeer(self._client)
         tried = before.tried
         inner.tried = tried
+        if isinstance(inner, LayerGetter):
+            inner.follow(before)
         inner.limitTries(before.tries if tried else self._limit)
         return self.getPeerNow()
 

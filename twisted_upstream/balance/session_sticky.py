@@ -69,6 +69,15 @@ class SessionGetter(LayerGetter):
             return self._another(peer)
         return peer.addCallback(self._another)
 
+    def follow(self, earlier: IPeerGetter) -> None:
+        """
+        The client is told of the same visit, once.
+        """
+        super().follow(earlier)
+        if isinstance(earlier, SessionGetter):
+            self._used = earlier._used
+            self._visit = earlier._visit
+
     def _another(self, peer: Peer | None) -> Peer | None:
         if peer is None:
             return None

@@ -114,13 +114,23 @@ class CookieGetter(LayerGetter):
     Tells the client whom it was sent to.
     """
 
-    __slots__ = ("_client", "_cookie", "_field")
+    __slots__ = ("_client", "_cookie", "_field", "_teller")
 
     def __init__(self, inner: IPeerGetter, client: IHTTPClient, cookie: Cookie) -> None:
         super().__init__(inner)
         self._client = client
         self._cookie = cookie
         self._field = b""
+        # Who began the request and tells the client, if that was another one.
+        self._teller: CookieGetter | None = None
+
+    def follow(self, earlier: IPeerGetter) -> None:
+        """
+        The client gets one cookie.
+        """
+        super().follow(earlier)
+        if isinstance(earlier, CookieGetter):
+            self._teller = earlier._teller or earlier
 
     def getPeer(self) -> Peer | None | Deferred[Peer | None]:
         """
@@ -133,9 +143,10 @@ class CookieGetter(LayerGetter):
 
     def _chosen(self, peer: Peer | None) -> Peer | None:
         if peer is not None:
-            if not self._field:
-                self._client.addEdit(self._edit)
-            self._field = self._cookie.field(peer.sid, self._client)
+            teller = self._teller or self
+            if not teller._field:
+                self._client.addEdit(teller._edit)
+            teller._field = self._cookie.field(peer.sid, self._client)
         return peer
 
     def _edit(self, head: ResponseHead) -> None:
