@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
@@ -373,6 +375,66 @@ class QueueTests(QueueCase):
         self.assertIn("broken", str(second.reason))
         self.assertIsNotNone(third.told)
         third.ends()
+        self.isQuiet()
+
+    def test_stranger(self) -> None:
+        """
+        A balancer of others, which knows nothing of what was tried, can be waited for.
+        """
+
+        class Getter:
+            """
+            One peer, one request.
+            """
+
+            __slots__ = ("_peer", "tries")
+
+            def __init__(self, peer: Peer) -> None:
+                self._peer = peer
+                self.tries = 1
+
+            def getPeer(self) -> Peer | None:
+                if self._peer.conns:
+                    return None
+                self._peer.conns = 1
+                return self._peer
+
+            def freePeer(self, peer: Peer, outcome: int) -> None:
+                peer.conns = 0
+
+            def limitTries(self, limit: int) -> None:
+                """
+                There is one.
+                """
+
+            def forgiveTry(self) -> None:
+                """
+                There is one.
+                """
+
+            def notifyPeer(self, peer: Peer, milestone: str, elapsed: float) -> None:
+                """
+                Nothing is learned.
+                """
+
+        @implementer(IPeerInit)
+        class Init:
+            """
+            Of others.
+            """
+
+            def initUpstream(self, peers: Peers) -> None:
+                self.peer = peers.peers[0]
+
+            def initPeer(self, client: IClient) -> Any:
+                return Getter(self.peer)
+
+        self.start([Peer("a", ("a", 80), maxConns=1)], inner=Init())
+        first, second = self.request(), self.request()
+        first.ends()
+        self.clock.advance(0)
+        self.assertIsNotNone(second.told)
+        second.ends(Outcome.FAILED)
         self.isQuiet()
 
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from ..config.values import parseNumber, parseTime
-from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
+from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerGetter, IPeerInit
 from .layers import Layer, LayerGetter
 from .peers import DRAINING, Peer, PeerGetter, Peers
 
@@ -310,12 +310,18 @@ class QueueGetter(LayerGetter):
         """
         before = self.inner
         inner = self.inner = self._queue.inner.initPeer(self._client)
-        tried = before.tried
-        inner.tried = tried
+        tried = self._triedBy(before)
+        if tried:
+            inner.tried = tried
         if isinstance(inner, LayerGetter):
             inner.follow(before)
         inner.limitTries(before.tries if tried else self._limit)
         return self.getPeerNow()
+
+    @staticmethod
+    def _triedBy(getter: IPeerGetter) -> set[Peer] | None:
+        # A stranger's need not know.
+        return getattr(getter, "tried", None)
 
     @property
     def isHopeless(self) -> bool:
@@ -325,7 +331,7 @@ class QueueGetter(LayerGetter):
         awaited = self.awaited
         if awaited is not None:
             return not awaited
-        tried = self.inner.tried
+        tried = self._triedBy(self.inner)
         if not tried:
             return False
         return all(peer.down or peer in tried for peer in self._queue.peers)
