@@ -155,7 +155,7 @@ class RingGetter(PeerGetter):
             peer.fails = 0
             del out[peer]
         if self.hint is not None:
-            hinted = self.peers.sids.get(self.hint)
+            hinted = self.peers.hints.get(self.hint)
             if hinted is not None and not self._isOut(hinted, now):
                 return hinted
         peers, ring = self.peers.peers, self._ring
