@@ -58,22 +58,22 @@ http {
 
     server {
         listen 127.0.0.1:%%front%%;
-        set $redis_key $uri;
+        set $resp_key $uri;
 
         location / {
-            redis_pass stores;
-            redis_next_upstream error timeout invalid_header;
-            redis_intercept_errors on;
+            resp_pass stores;
+            resp_next_upstream error timeout invalid_header;
+            resp_intercept_errors on;
             error_page 404 = @missing;
         }
         location /strict/ {
-            set $redis_key $arg_key;
-            redis_pass 127.0.0.1:%%store%%;
-            redis_hide_header X-None;
-            redis_read_timeout 5s;
+            set $resp_key $arg_key;
+            resp_pass 127.0.0.1:%%store%%;
+            resp_hide_header X-None;
+            resp_read_timeout 5s;
         }
         location @missing {
-            return 404 "nothing under $redis_key\\n";
+            return 404 "nothing under $resp_key\\n";
         }
         location /pages/ {
             proxy_pass http://pages;
@@ -233,7 +233,7 @@ class ThirdPartyTests(SynchronousTestCase):
         self.assertEqual(lines[0], f"/greeting 200 {dead}, {store} 502, 200")
         log = "\n".join(self.running.lines("error.log"))
         self.assertIn("upstream sent no value of Redis while reading response", log)
-        self.assertIn(f'upstream: "redis://{store}"', log)
+        self.assertIn(f'upstream: "resp://{store}"', log)
 
     def test_address(self) -> None:
         """

@@ -9,7 +9,7 @@ on the data path.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
@@ -128,6 +128,13 @@ class IDialect(Interface):
         @param block: the location: C{block.of(Options, name)} gives its options.
         @param build: the composition at hand, with C{compile(template, node)}.
         @return: called once per request.
+        """
+
+    def identity(block: Block) -> Hashable:
+        """
+        What else than their address makes idle connections alike.
+
+        @return: locations of equal identity share idle connections.
         """
 
 

@@ -8,7 +8,7 @@ dialect or health check; nothing else registers it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from inspect import signature
@@ -157,6 +157,12 @@ class Dialect:
         """
         options = None if self.options is None else block.of(self.options, self.name)
         return partial(self.exchangeClass, options)
+
+    def identity(self, block: Block) -> Hashable:
+        """
+        All idle connections to one address are alike.
+        """
+        return None
 
 
 @implementer(IPlugin)

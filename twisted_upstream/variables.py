@@ -164,6 +164,16 @@ class Variables:
         """
         self._assigned.add(name)
 
+    def optional(self, name: str) -> Getter:
+        """
+        The getter of a variable that nobody needs to set, nor is warned of.
+        """
+        self._assigned.add(name)
+        found = self._getters.get(name)
+        if found is not None:
+            return found
+        return lambda request: request.values.get(name)
+
     def setter(self, name: str, node: Node) -> Setter:
         """
         How to assign to C{$name}.

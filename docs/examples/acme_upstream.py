@@ -2,7 +2,7 @@
 A balancer and a protocol of a third party.
 
 Put this file into a folder C{twisted/plugins/} on Python's path, without an
-C{__init__.py}.  Then C{failover;} may stand in C{upstream{}}, and C{redis_pass} in
+C{__init__.py}.  Then C{failover;} may stand in C{upstream{}}, and C{resp_pass} in
 C{location{}}.
 """
 
@@ -35,13 +35,13 @@ failover = Balancer("failover", Failover)
 
 
 # ---- a protocol: the value of a key from Redis ----
-class RedisGet(Exchange):
-    scheme = b"redis://"
+class RespGet(Exchange):
+    scheme = b"resp://"
     reusable = True
     parseLength = re.compile(rb"\$(-1|\d{1,9})\r\n").match
 
     def createRequest(self):
-        key = self.client.variable("redis_key")
+        key = self.client.variable("resp_key")
         return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
 
     def processHeader(self, data):
@@ -59,4 +59,4 @@ class RedisGet(Exchange):
         return Trailed(head.contentLength, b"\r\n" if head.status == 200 else b"")
 
 
-redis = Dialect("redis", RedisGet)
+resp = Dialect("resp", RespGet)

@@ -600,6 +600,7 @@ class HTTPBuild:
             limitRate=self._compiled(options.limitRate, block),
             tempPath=self._tempPath(path) if options.maxTempFileSize else None,
             tls=tls,
+            identity=dialect.identity(block),
         )
         if dialect.methods is None:
             return passing.handle
