@@ -42,6 +42,7 @@ from .options import ConnectionOptions, LocationOptions
 from .phases import limits
 from .phases.access import compileAccess, compileLimitExcept, isInternal
 from .phases.error_page import ErrorPageOptions, compileErrorPages, signature
+from .phases.gunzip import compileGunzip
 from .phases.headers import compileHeaders, compileTrailers
 from .phases.paths import compilePaths
 from .phases.realip import compileRealip, forwardedFor
@@ -466,6 +467,7 @@ class HTTPBuild:
             location.editHead = compileHeaders(block, self)
         with self._collecting():
             location.trailers = compileTrailers(block, self)
+        location.gunzip = compileGunzip(block)
         if self._accessLogs is not None:
             with self._collecting():
                 location.accessLogs = self._accessLogs.compile(block)

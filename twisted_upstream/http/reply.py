@@ -18,6 +18,7 @@ from .phases.error_page import statusText
 if TYPE_CHECKING:
     from ..wire.head import ResponseHead
     from .pace import Pace
+    from .phases.gunzip import Gunzip
 
 
 class Reply(Client):
@@ -50,6 +51,7 @@ class Reply(Client):
     limitRate: int | None = None
     trailers = b""
     _pace: Pace | None = None
+    _gunzip: Gunzip | None = None
     _progress = -1
     _ended = False
     _sentBefore = 0
@@ -70,6 +72,8 @@ class Reply(Client):
         edit = location.editHead
         if edit is not None:
             edit(self, head)
+        if location.gunzip is not None:
+            self._gunzip = location.gunzip(self, head)
         transport = self.connection.transport
         if self.version < 10 or head.bare:
             # HTTP/0.9 has no heads, and a server that answered so sent none.
@@ -94,12 +98,18 @@ class Reply(Client):
         location = self.location
         if location.limitsRate is not None or self.limitRate:
             self._startPace()
-        if self._pace is not None:
-            self._pace.begin(data, body)
+        pace, gunzip = self._pace, self._gunzip
+        transport = self.connection.transport
+        if pace is not None or gunzip is not None:
+            if pace is not None:
+                pace.begin(data, body if gunzip is None else b"")
+            else:
+                transport.write(data)
+            if gunzip is not None and body:
+                gunzip.add(body)
             if complete:
                 self.endResponse()
             return
-        transport = self.connection.transport
         if self.chunked:
             if body:
                 data += b"%x\r\n%b\r\n" % (len(body), body)
@@ -185,6 +195,15 @@ class Reply(Client):
         """
         if self.headOnly:
             return
+        if self._gunzip is not None:
+            self._gunzip.add(data)
+            return
+        self.putBody(data)
+
+    def putBody(self, data: bytes) -> None:
+        """
+        More of the body as the client gets it.
+        """
         if self._pace is not None:
             self._pace.add(data)
             return
@@ -208,6 +227,9 @@ class Reply(Client):
         """
         if self.headOnly:
             return
+        if self._gunzip is not None:
+            self._gunzip.addRegion(fd, offset, count)
+            return
         if self._pace is not None:
             self._pace.addRegion(fd, offset, count)
             return
@@ -230,6 +252,14 @@ class Reply(Client):
         """
         Does the client owe no more than C{highWater} bytes?
         """
+        if self._gunzip is not None and self._gunzip.waiting:
+            return False
+        return self.canPut(highWater)
+
+    def canPut(self, highWater: int) -> bool:
+        """
+        The same of the body as the client gets it.
+        """
         pending = self.connection.transport.pending
         if self._pace is not None:
             pending += self._pace.waiting
@@ -238,6 +268,15 @@ class Reply(Client):
     def whenDrained(self, callback: Callable[[], None]) -> None:
         """
         Call C{callback}, once, when the client has taken everything.
+        """
+        if self._gunzip is not None and self._gunzip.waiting:
+            self._gunzip.drained = callback
+            return
+        self.whenPut(callback)
+
+    def whenPut(self, callback: Callable[[], None]) -> None:
+        """
+        The same of the body as the client gets it.
         """
         if self._pace is not None and self._pace.waiting:
             self._pace.drained = callback
@@ -277,9 +316,18 @@ class Reply(Client):
         """
         The body is complete.
         """
+        if self._gunzip is not None and not self.headOnly:
+            self._gunzip.end()
+        else:
+            self.putEnd()
+
+    def putEnd(self) -> None:
+        """
+        The body as the client gets it is complete.
+        """
         pace = self._pace
         if pace is not None and pace.waiting:
-            pace.drained = self.endResponse
+            pace.drained = self.putEnd
             return
         if self.chunked and not self.headOnly:
             self.connection.transport.write(self._lastChunk())

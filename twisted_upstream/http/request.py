@@ -495,6 +495,8 @@ class Request(Reply):
             upstream.discard()
         if self._pace is not None:
             self._pace.stop()
+        if self._gunzip is not None:
+            self._gunzip.stop()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -35,6 +35,7 @@ from ..http.options import (
 )
 from ..http.phases.access import AccessOptions
 from ..http.phases.error_page import ErrorPageOptions
+from ..http.phases.gunzip import GunzipOptions
 from ..http.phases.headers import HeaderOptions
 from ..http.phases.limits import LimitStatusOptions
 from ..http.phases.paths import PathOptions
@@ -98,6 +99,7 @@ _OPTIONS = (
     RewriteOptions,
     SessionStickyOptions,
     StaticOptions,
+    GunzipOptions,
     TryFilesOptions,
     *define.OPTIONS,
     TLSOptions,
