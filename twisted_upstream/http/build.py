@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import plugins
@@ -25,8 +26,9 @@ from ..limits.zones import Tables
 from ..logs import ErrorLogOptions
 from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
 from ..tls.options import HTTPTLSOptions
+from ..upstream.fetch import Fetcher
 from ..upstream.group import UpstreamGroup, UpstreamGroups
-from ..upstream.options import passOptionsOf
+from ..upstream.options import IGNORABLE, PassOptions, passOptionsOf
 from ..upstream.passing import Passing
 from ..upstream.tls_options import LateTLS, hasTLSOptions
 from ..upstream.variables import addVariables as addUpstreamVariables
@@ -192,6 +194,61 @@ class HTTPBuild:
                 return text, place.nodes(f"{name}_pass")[0], place
             place = self._outer(place)
         raise LookupError(name)
+
+    def fetcher(
+        self,
+        target: str,
+        exchangeFactory: Callable[[Any], Any],
+        node: Node,
+        options: PassOptions | None = None,
+        defaultPort: int = 0,
+        tls: UpstreamTLS | LateTLS | None = None,
+        account: Hashable = None,
+    ) -> Fetcher:
+        """
+        What asks a group for responses that are wanted in memory.
+
+        @param target: the group, or C{host[:port]}.
+        @param exchangeFactory: makes the exchange of one request: the protocol.
+        @param node: the line that needs it, for errors; the block that it stands in is
+            the http block.
+        @param options: time-outs, retries and so on.
+        @raise ConfigError: there is no such group or host.
+        """
+        options = options or PassOptions()
+        ignored = frozenset(name.lower().encode() for name in IGNORABLE)
+        group = self.groups.named(target, defaultPort, node)
+        passing = self._passingTo(
+            replace(options, ignoreHeaders=ignored),
+            exchangeFactory,
+            group,
+            tls=tls,
+            account=account,
+        )
+        return Fetcher(
+            passing,
+            self.block.of(LocationOptions).subrequestOutputBufferSize,
+            self._logs.errorLog(self.block.of(ErrorLogOptions).errorLog),
+        )
+
+    def fetcherLike(self, block: Block, name: str) -> Fetcher:
+        """
+        The same for the constant C{*_pass} of a location, with all its options.
+        """
+        text, node, _ = self.passOf(block, name)
+        dialect: Any = self._dialects[name]
+        if text.constant is None:
+            raise node.error("responses in memory need a server that is known")
+        authority, port = dialect.authority(text.constant)
+        return self.fetcher(
+            authority.decode("utf-8", "surrogateescape"),
+            dialect.exchangeFactory(block, self),
+            node,
+            block.of(self._passOptions[name], name),
+            port,
+            self._tlsOf(dialect, text, block, name),
+            dialect.account(block),
+        )
 
     @staticmethod
     def _outer(block: Block) -> Block | None:
@@ -580,17 +637,56 @@ class HTTPBuild:
             group = self.groups.named(
                 authority.decode("utf-8", "surrogateescape"), port, node
             )
-        tls: UpstreamTLS | LateTLS | None = None
-        mayBeSecure = getattr(dialect, "mayBeSecure", None)
-        secure = False if mayBeSecure is None else mayBeSecure(text.text)
-        if secure is not False:
-            tls = LateTLS(lambda: self._upstreamTLS(block, name))
-            if secure or hasTLSOptions(block, name):
-                tls = tls.get()
         path = options.tempPath[0] if options.tempPath else f"{name}_temp"
-        passing = Passing(
+        passing = self._passingTo(
             options,
             factory,
+            group,
+            target=target,
+            bind=self._compiled(options.bind, block),
+            limitRate=self._compiled(options.limitRate, block),
+            tempPath=self._tempPath(path) if options.maxTempFileSize else None,
+            tls=self._tlsOf(dialect, text, block, name),
+            account=dialect.account(block),
+        )
+        if dialect.methods is None:
+            return passing.handle
+        return _only(dialect.methods, passing.handleBodiless)
+
+    def _tlsOf(
+        self, dialect: Any, text: Template, block: Block, name: str
+    ) -> UpstreamTLS | LateTLS | None:
+        """
+        What makes connections of a C{*_pass} secure, if they may have to be.
+        """
+        mayBeSecure = getattr(dialect, "mayBeSecure", None)
+        secure = False if mayBeSecure is None else mayBeSecure(text.text)
+        if secure is False:
+            return None
+        tls = LateTLS(lambda: self._upstreamTLS(block, name))
+        return tls.get() if secure or hasTLSOptions(block, name) else tls
+
+    def _upstreamTLS(self, block: Block, name: str) -> UpstreamTLS:
+        from ..upstream.tls import UpstreamTLS
+
+        return UpstreamTLS(block, name, self.tls)
+
+    def _passingTo(
+        self,
+        options: PassOptions,
+        exchangeFactory: Callable[[Any], Any],
+        group: UpstreamGroup | None,
+        *,
+        target: Value | None = None,
+        bind: Value | None = None,
+        limitRate: Value | None = None,
+        tempPath: str | None = None,
+        tls: UpstreamTLS | LateTLS | None = None,
+        account: Hashable = None,
+    ) -> Passing:
+        return Passing(
+            options,
+            exchangeFactory,
             group,
             self.groups,
             dial=self._dial,
@@ -598,20 +694,12 @@ class HTTPBuild:
             deadlines=self.served.deadlines,
             seconds=self.served.seconds,
             target=target,
-            bind=self._compiled(options.bind, block),
-            limitRate=self._compiled(options.limitRate, block),
-            tempPath=self._tempPath(path) if options.maxTempFileSize else None,
+            bind=bind,
+            limitRate=limitRate,
+            tempPath=tempPath,
             tls=tls,
-            identity=dialect.identity(block),
+            account=account,
         )
-        if dialect.methods is None:
-            return passing.handle
-        return _only(dialect.methods, passing.handleBodiless)
-
-    def _upstreamTLS(self, block: Block, name: str) -> UpstreamTLS:
-        from ..upstream.tls import UpstreamTLS
-
-        return UpstreamTLS(block, name, self.tls)
 
     def _compiled(self, text: Template | None, block: Block) -> Value | None:
         return None if text is None else self.compile(text, block.node)

@@ -166,6 +166,15 @@ class LocationOptions:
     What counts once a request's location is known.
     """
 
+    subrequestOutputBufferSize: int = directive(
+        "subrequest_output_buffer_size",
+        HTTP_ANY,
+        size,
+        default=4096,
+        unit="bytes",
+        doc="How long a response may be that a plugin asks for, to have it in memory.",
+    )
+
     maxBodySize: int = directive(
         "client_max_body_size",
         _ANY,

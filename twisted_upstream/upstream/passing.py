@@ -52,6 +52,7 @@ class Passing:
         "_showDate",
         "_showServer",
         "_target",
+        "account",
         "acted",
         "bind",
         "bufferSize",
@@ -92,10 +93,12 @@ class Passing:
         limitRate: Callable[[Any], bytes] | None,
         tempPath: str | None,
         tls: UpstreamTLS | LateTLS | None = None,
+        account: Hashable = None,
     ) -> None:
         """
         @param group: where requests go; C{None}: C{target} tells it per request.
         @param dial: opens connections.
+        @param account: who connections are logged in as; they are not kept for others.
         @param tls: of servers that want it; C{None}: none does.
         """
         self._options = options
@@ -110,6 +113,7 @@ class Passing:
         self.bind = bind
         self.limitRate = limitRate
         self.tls = tls
+        self.account = account
         self.tempPath = tempPath
         self.bufferSize = options.bufferSize
         self.buffering = options.buffering
@@ -161,6 +165,15 @@ class Passing:
         if client.discardsBody():
             exchange = client.exchange = self._exchangeFactory(client)
             self._start(client, exchange)
+
+    def begin(self, client: Any) -> None:
+        """
+        Pass the request of somebody who has no connection, nor a body that is still to
+        come, to the group.
+        """
+        assert self._group is not None
+        exchange = client.exchange = self._exchangeFactory(client)
+        UpstreamRequest(self, client, exchange, self._group).start()
 
     def _start(self, client: Any, exchange: IExchange) -> None:
         if client.connection.isHalfClosed and not self.ignoreClientAbort:

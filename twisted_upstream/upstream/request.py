@@ -159,7 +159,8 @@ class UpstreamRequest(UpstreamResponse):
                 self._finalize(500)
                 return
         if cache is not None:
-            connection = cache.take((peer.sockaddr, identity), passing)
+            whose = passing.account if identity is None else identity
+            connection = cache.take((peer.sockaddr, whose), passing)
             if connection is not None:
                 self._reused = True
                 attempt.connectTime = 0.0
@@ -177,7 +178,10 @@ class UpstreamRequest(UpstreamResponse):
         """
         self._giveUp = None
         attempt = self._attempt
-        attempt.connectTime = self._passing.seconds() - attempt.begun
+        passing = self._passing
+        attempt.connectTime = passing.seconds() - attempt.begun
+        if passing.account is not None:
+            connection.identity = passing.account
         self._send(connection)
 
     def connectionFailed(self, reason: Exception) -> None:
