@@ -63,8 +63,6 @@ class RedisOptions:
 #: The answer to GET, after the answers to what went before it: nothing, or a length.
 _parse = re.compile(rb"\$(-1|[0-9]{1,15})\r\n").match
 _OK = b"+OK\r\n"
-#: Longer lines are no numbers.
-_LONGEST = len(b"$123456789012345\r\n")
 
 
 def command(*words: bytes) -> bytes:
@@ -140,35 +138,31 @@ class RedisExchange(Exchange):
         Parse the answers to what went before, and the line before a value.
         """
         at = self._before * len(_OK)
-        answers = data[:at]
-        if (_OK * self._before).startswith(answers):
-            rest = data[at : at + _LONGEST]
-            found = _parse(rest)
+        rest = data[at:]
+        if (_OK * self._before).startswith(data[:at]):
+            found = _parse(data, at)
             if found is not None:
-                return self._head(found, at)
-            if b"\n" not in rest and len(rest) < _LONGEST:
-                if not rest or rest.startswith(b"$"):
-                    return None
+                return self._head(found)
         else:
             # The answer that is not +OK.
-            rest = data.replace(_OK, b"", self._before)
+            rest = data.removeprefix(_OK)
         line, end, _ = rest.partition(b"\r\n")
-        if not end and len(line) < 80:
+        if not end and len(line) < 80 and b"\n" not in line:
             return None
         shown = line[:80].decode("utf-8", "replace")
         raise InvalidHead(f'redis sent invalid response: "{shown}"')
 
-    def _head(self, found: re.Match[bytes], at: int) -> ResponseHead:
+    def _head(self, found: re.Match[bytes]) -> ResponseHead:
         if found[1] == b"-1":
             self.client.logError(
                 "info",
                 "the key was not found by redis",
                 action="reading response header from upstream",
             )
-            return ResponseHead(404, consumed=at + found.end(), contentLength=0)
+            return ResponseHead(404, consumed=found.end(), contentLength=0)
         return ResponseHead(
             200,
-            consumed=at + found.end(),
+            consumed=found.end(),
             contentLength=int(found[1]),
             contentType=self.options.typeOf(self.client.uri),
         )
