@@ -63,7 +63,7 @@ class GunzipOptions:
 _ENCODING = re.compile(rb"\r\ncontent-encoding: *gzip *(?=\r|\Z)", re.I)
 _RANGES = re.compile(rb"\r\naccept-ranges:[^\r]*", re.I)
 _ETAG = re.compile(rb'(\r\netag: *)(?=")', re.I)
-_NO_ETAG = re.compile(rb'\r\netag: *(?!"|W/)[^\r]*', re.I)
+_NO_ETAG = re.compile(rb'\r\netag: *(?![ "]|W/)[^\r]*', re.I)
 
 _ACCEPTED = re.compile(
     rb"(?:^|[, ])gzip(?:(?=[, ])|; *q=([01](?:\.\d{0,3})?)(?=[, ]|$)|(?:; *)?$)", re.I
