@@ -219,7 +219,7 @@ class HTTPBuild:
         ignored = frozenset(name.lower().encode() for name in IGNORABLE)
         group = self.groups.named(target, defaultPort, node)
         passing = self._passingTo(
-            replace(options, ignoreHeaders=ignored),
+            replace(options, ignoreHeaders=ignored, forceRanges=False),
             exchangeFactory,
             group,
             tls=tls,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..wire.head import ResponseHead
     from .pace import Pace
     from .phases.gunzip import Gunzip
+    from .window import Window
 
 
 class Reply(Client):
@@ -52,6 +53,7 @@ class Reply(Client):
     trailers = b""
     _pace: Pace | None = None
     _gunzip: Gunzip | None = None
+    _window: Window | None = None
     _progress = -1
     _ended = False
     _sentBefore = 0
@@ -65,6 +67,8 @@ class Reply(Client):
         @param body: what is there of it; with C{complete}, all of it.
         """
         location = self.location
+        if self._window is not None and body:
+            body = self._window.cut(body)
         if not self.isFirst:
             self._editHead(head)
         self.status = head.status
@@ -195,6 +199,10 @@ class Reply(Client):
         """
         if self.headOnly:
             return
+        if self._window is not None:
+            data = self._window.cut(data)
+            if not data:
+                return
         if self._gunzip is not None:
             self._gunzip.add(data)
             return
@@ -227,6 +235,10 @@ class Reply(Client):
         """
         if self.headOnly:
             return
+        if self._window is not None:
+            offset, count = self._window.cutRegion(offset, count)
+            if not count:
+                return
         if self._gunzip is not None:
             self._gunzip.addRegion(fd, offset, count)
             return

@@ -20,7 +20,9 @@ from ..wire.uri import UnsafeURI, splitSafe
 from .body import RequestBody
 from .client import NoHead
 from .location import parseRate
+from .phases.conditional import selectRanges, unsatisfied
 from .reply import Reply
+from .window import Window
 
 if TYPE_CHECKING:
     from ..limits.connections import Held
@@ -484,6 +486,29 @@ class Request(Reply):
         if rate is not None:
             self.limitRate = rate
 
+    def takeRange(self, head: ResponseHead) -> bool:
+        """
+        Let the response be the one part of it that the client wants, if so.
+
+        @param head: of a response whose whole body will come; becomes that of the part.
+        @return: C{False}: there is no such part; L{noRange} is what goes with 416.
+        """
+        if self.errorStatus:
+            return True
+        if self.location.gunzip is not None and _ENCODING.search(head.fields):
+            return True
+        head.fields = _ACCEPT_RANGES.sub(b"", head.fields)
+        ranges = selectRanges(self, head, 1)
+        if ranges:
+            self._window = Window(*ranges[0])
+        return ranges is None or bool(ranges)
+
+    def noRange(self, head: ResponseHead) -> bytes:
+        """
+        The field that tells how long the response is that has no such part.
+        """
+        return unsatisfied(head.contentLength or 0)
+
     # ---- ends -----------------------------------------------------------------------
 
     def _finish(self) -> None:
@@ -573,6 +598,9 @@ class Request(Reply):
         """
         return self.location.absoluteRedirect
 
+
+_ACCEPT_RANGES = re.compile(rb"\r\naccept-ranges:[^\r]*", re.I)
+_ENCODING = re.compile(rb"\r\ncontent-encoding:", re.I)
 
 #: Statuses that are logged, but never sent.
 _SILENT = frozenset((408, 444, 499))

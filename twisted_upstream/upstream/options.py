@@ -309,6 +309,14 @@ class PassOptions:
         unit="bytes per second",
         doc="How fast a buffered response is read from the server.",
     )
+    forceRanges: bool = directive(
+        "*_force_ranges",
+        HTTP_ANY,
+        flag,
+        default=False,
+        doc="Answer requests for one part of a response, whatever the server says of"
+        " that.",
+    )
     ignoreHeaders: frozenset[bytes] = directive(
         "*_ignore_headers",
         HTTP_ANY,
@@ -420,6 +428,7 @@ class ValuePassOptions(PassOptions):
     hidden: tuple[bytes, ...] = ()
     intercept404: bool = True
     interceptErrors: bool = True
+    forceRanges: bool = True
     buffering: bool = False
     requestBuffering: bool = True
     ignoreClientAbort: bool = False

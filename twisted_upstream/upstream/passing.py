@@ -58,6 +58,7 @@ class Passing:
         "bufferSize",
         "buffering",
         "deadlines",
+        "forceRanges",
         "hide",
         "highWater",
         "ignoreClientAbort",
@@ -120,6 +121,7 @@ class Passing:
         self.requestBuffering = options.requestBuffering
         self.highWater = options.highWater
         self.ignoreClientAbort = options.ignoreClientAbort
+        self.forceRanges = options.forceRanges
         self.interceptErrors = options.interceptErrors
         self.intercept404 = options.intercept404
         self.maxTempFileSize = options.maxTempFileSize

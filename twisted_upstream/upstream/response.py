@@ -99,6 +99,11 @@ class UpstreamResponse:
         assert connection is not None
         client = self._client
         received = self._filter = self._exchange.inputFilterInit(head)
+        if self._passing.forceRanges and not client.takeRange(head):
+            self._release(False)
+            self._exchange.finalizeRequest(416)
+            client.failResponse(416, client.noRange(head))
+            return
         if not self._buffered:
             self._action = READING_HEAD
         data = data[head.consumed :]
