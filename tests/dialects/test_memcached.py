@@ -129,12 +129,12 @@ class HeadTests(SynchronousTestCase):
         What is no answer to this request is refused, with nginx's words.
         """
         for line, message in (
-            (b"ERROR\r\n", 'memcached sent invalid response: "ERROR\r"'),
+            (b"ERROR\r\n", 'memcached sent invalid response: "ERROR"'),
             (b"END\n", 'memcached sent invalid response: "END"'),
             (b"\n", 'memcached sent invalid response: ""'),
-            (b"VALUE k\r\n", 'memcached sent invalid response: "VALUE k\r"'),
-            (b"VALUE k 0\r\n", 'memcached sent invalid response: "VALUE k 0\r"'),
-            (b"VALUE kk 0 1\r\n", 'memcached sent invalid response: "VALUE kk 0 1\r"'),
+            (b"VALUE k\r\n", 'memcached sent invalid response: "VALUE k"'),
+            (b"VALUE k 0\r\n", 'memcached sent invalid response: "VALUE k 0"'),
+            (b"VALUE kk 0 1\r\n", 'memcached sent invalid response: "VALUE kk 0 1"'),
             (
                 b"VALUE x 0 1\r\n",
                 'memcached sent invalid key in response "VALUE x 0 1" for key "k"',

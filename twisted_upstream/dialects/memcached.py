@@ -106,14 +106,15 @@ class MemcachedExchange(Exchange):
         end = data.find(b"\n")
         if end < 0:
             return None
-        line = data[: end - 1] if end else b""
-        if data[end - 1 : end] == b"\r":
+        line = data[:end]
+        if line.endswith(b"\r"):
+            line = line[:-1]
             if line.startswith(b"VALUE "):
                 return self._value(line, end + 1)
             if line == b"END":
                 self._log("info", b'key: "%b" was not found by memcached' % self._key)
                 return ResponseHead(404, consumed=end + 1, contentLength=0)
-        raise _invalid(b'memcached sent invalid response: "%b"' % data[:end])
+        raise _invalid(b'memcached sent invalid response: "%b"' % line)
 
     def _value(self, line: bytes, consumed: int) -> ResponseHead:
         key = self._key
@@ -122,7 +123,7 @@ class MemcachedExchange(Exchange):
             raise self._wrong(b"key", line)
         flags, space, length = line[at + 1 :].partition(b" ")
         if line[at : at + 1] != b" " or not space:
-            raise _invalid(b'memcached sent invalid response: "%b\r"' % line)
+            raise _invalid(b'memcached sent invalid response: "%b"' % line)
         options = self.options
         fields = b""
         if options.gzipFlag:

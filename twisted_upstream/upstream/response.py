@@ -121,6 +121,9 @@ class UpstreamResponse:
             body = b""
             if data:
                 received.excess = data
+                if client.method == b"HEAD":
+                    # nginx does not look at what follows the head.
+                    self._attempt.responseLength = 0
         if not self._buffered:
             client.limitRate = 0
         if received.remaining == 0:
