@@ -21,10 +21,13 @@ from benchmarks.contenders import (
     LARGE_BYTES,
     MIDDLE,
     SMALL,
+    VALUE,
+    Backends,
     Contender,
     startNginx,
     startOrigin,
     startOurs,
+    startStore,
     startWebProxy,
 )
 from benchmarks.load import IdleClients, SlowReader, download, loop
@@ -32,7 +35,10 @@ from benchmarks.processes import cpuSeconds, forgetPeak, peakBytes, residentByte
 from benchmarks.report import Figures, report
 from tests.support.nginx import findNginx
 
-SCENARIOS = ("small", "close", "100k", "1g", "idle", "slow")
+SCENARIOS = ("small", "close", "100k", "memcached", "1g", "idle", "slow")
+
+#: What is asked for again and again.
+_PATHS = {"100k": MIDDLE, "memcached": VALUE}
 
 
 def parseArguments(arguments: list[str]) -> argparse.Namespace:
@@ -97,14 +103,17 @@ class Benchmark:
             options.nginx, folder / "origin", self.otherCore
         )
         download(port, LARGE, self.otherCore)  # into the page cache
+        self._store = startStore(folder, self.otherCore)
+        store = 1 if self._store is None else self._store.port
+        self._backends = backends = Backends(port, store)
         self._folders = (folder / f"proxy{number}" for number in itertools.count())
         core = self.proxyCore
         # Each makes a new process of one contender.
         self._starters: list[Callable[[], Contender]] = [
-            lambda: startNginx(options.nginx, next(self._folders), port, core)
+            lambda: startNginx(options.nginx, next(self._folders), backends, core)
         ]
         for python in options.python:
-            self._starters.append(partial(self._startOurs, python, port))
+            self._starters.append(partial(self._startOurs, python))
         if not options.no_web_proxy:
             python = options.python[0]
             self._starters.append(
@@ -112,13 +121,15 @@ class Benchmark:
             )
         self.names: list[str] = []
 
-    def _startOurs(self, python: str, port: int) -> Contender:
-        return startOurs(python, next(self._folders), port, self.proxyCore)
+    def _startOurs(self, python: str) -> Contender:
+        return startOurs(python, next(self._folders), self._backends, self.proxyCore)
 
     def stop(self) -> None:
         """
         End the origin; contenders end with their scenarios.
         """
+        if self._store is not None:
+            self._store.stop()
         self._origin.stop()
 
     def run(self) -> None:
@@ -126,7 +137,9 @@ class Benchmark:
         Every scenario: of time in interleaved rounds, of memory with fresh processes.
         """
         for scenario in self._options.only:
-            if scenario in ("idle", "slow"):
+            if scenario == "memcached" and self._store is None:
+                print("memcached: it is not installed", flush=True)
+            elif scenario in ("idle", "slow"):
                 self._runFresh(scenario)
             else:
                 self._runInterleaved(scenario)
@@ -137,6 +150,11 @@ class Benchmark:
             rounds = min(3, rounds)
         contenders = [start() for start in self._starters]
         try:
+            if scenario == "memcached":
+                # One of them speaks HTTP only.
+                for other in [each for each in contenders if each.kind == "web.proxy"]:
+                    contenders.remove(other)
+                    other.server.stop()
             for contender in contenders:
                 self._warmUp(contender, scenario)
             for number in range(rounds):
@@ -195,7 +213,7 @@ class Benchmark:
         before = cpuSeconds(pid)
         load = loop(
             contender.port,
-            MIDDLE if scenario == "100k" else SMALL,
+            _PATHS.get(scenario, SMALL),
             connections=self._options.connections,
             seconds=seconds,
             close=scenario == "close",

@@ -9,12 +9,15 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import SkipTest
 
+from tests.support import stores
 from tests.support.nginx import RunningServer, freePort, oursCommand
 
 SMALL = "/small"
 MIDDLE = "/100k"
 LARGE = "/1g"
+VALUE = "/value"
 LARGE_BYTES = 1 << 30
 
 #: The same file for nginx and for ours.
@@ -36,8 +39,17 @@ http {
         keepalive 32;
         keepalive_requests 1000000000;
     }
+    upstream store {
+        server 127.0.0.1:%(store)d;
+        keepalive 32;
+        keepalive_requests 1000000000;
+    }
     server {
         listen 127.0.0.1:%(port)d;
+        location = /value {
+            set $memcached_key value;
+            memcached_pass store;
+        }
         location / {
             proxy_pass http://origin;
             proxy_http_version 1.1;
@@ -101,19 +113,41 @@ def startOrigin(nginx: str, folder: Path, core: int) -> tuple[RunningServer, int
     return server, port
 
 
-def startNginx(nginx: str, folder: Path, origin: int, core: int) -> Contender:
+def startStore(folder: Path, core: int) -> stores.Daemon | None:
+    """
+    memcached with one value of 100 bytes; C{None}: it is not there.
+    """
+    try:
+        store = stores.memcached(str(folder), "taskset", "-c", str(core))
+    except SkipTest:
+        return None
+    store.ask(b"set value 0 0 100\r\n" + b"x" * 100 + b"\r\n", b"STORED\r\n")
+    return store
+
+
+@dataclass
+class Backends:
+    """
+    What is behind the proxies, by port.
+    """
+
+    origin: int
+    store: int
+
+
+def startNginx(nginx: str, folder: Path, backends: Backends, core: int) -> Contender:
     """
     Real nginx as a proxy.
     """
-    return _start(_version([nginx, "-v"]), "nginx", [nginx], folder, origin, core)
+    return _start(_version([nginx, "-v"]), "nginx", [nginx], folder, backends, core)
 
 
-def startOurs(python: str, folder: Path, origin: int, core: int) -> Contender:
+def startOurs(python: str, folder: Path, backends: Backends, core: int) -> Contender:
     """
     Ours under one interpreter.
     """
     name = f"twisted_upstream, {interpreter(python)}"
-    return _start(name, "ours", oursCommand(python), folder, origin, core)
+    return _start(name, "ours", oursCommand(python), folder, backends, core)
 
 
 def startWebProxy(python: str, folder: Path, origin: int, core: int) -> Contender:
@@ -144,12 +178,17 @@ def interpreter(python: str) -> str:
 
 
 def _start(
-    name: str, kind: str, command: list[str], folder: Path, origin: int, core: int
+    name: str,
+    kind: str,
+    command: list[str],
+    folder: Path,
+    backends: Backends,
+    core: int,
 ) -> Contender:
     folder.mkdir()
     folder.chmod(0o755)
     port = freePort()
-    text = PROXY % {"port": port, "origin": origin}
+    text = PROXY % {"port": port, "origin": backends.origin, "store": backends.store}
     return Contender(name, kind, RunningServer(_pin(core, command), folder, text), port)
 
 

@@ -76,6 +76,7 @@ _TABLES: dict[str, tuple[str, list[_Column]]] = {
     "small": ("Small GET, connections kept", [_RATE, _P99, _CPU]),
     "close": ("Small GET, a connection for each", [_RATE, _P99, _CPU]),
     "100k": ("Body of 100 kB, connections kept", [_RATE, _P99, _CPU]),
+    "memcached": ("Value of 100 bytes from memcached", [_RATE, _P99, _CPU]),
     "1g": (
         "Body of 1 GiB",
         [
@@ -132,6 +133,8 @@ def report(
         lines.append("| | " + " | ".join(column.title for column in columns) + " | |")
         lines.append("|---|" + "---:|" * len(columns) + "---|")
         for name in contenders:
+            if name not in rows:
+                continue
             cells = [
                 _cell(column, rows[name], rows[contenders[0]]) for column in columns
             ]

@@ -74,14 +74,16 @@ class Daemon:
         self._process.wait()
 
 
-def memcached(folder: str) -> Daemon:
+def memcached(folder: str, *before: str) -> Daemon:
     """
     An empty memcached.
+
+    @param before: words before the command, as of taskset.
     """
-    return Daemon(
-        ("memcached", "-u", "root", "-l", "127.0.0.1", "-p", "%port%", "-U", "0"),
-        folder,
-    )
+    if shutil.which("memcached") is None:
+        raise SkipTest("there is no memcached")
+    options = ("-u", "root", "-l", "127.0.0.1", "-p", "%port%", "-U", "0")
+    return Daemon((*before, "memcached", *options), folder)
 
 
 def redis(folder: str, *more: str) -> Daemon:

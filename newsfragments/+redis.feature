@@ -1,0 +1,1 @@
+`redis_pass`: values of Redis, with passwords and databases.
