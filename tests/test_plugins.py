@@ -268,6 +268,19 @@ class DialectTests(SynchronousTestCase):
         self.assertIs(exchange.client, client)
         self.assertIsNone(exchange.options)
 
+    def test_leavesOut(self) -> None:
+        """
+        A dialect says which methods and which common options it has; all connections
+        are alike.
+        """
+        block: Any = None
+        dialect = Dialect("echo", Echo)
+        self.assertEqual((dialect.methods, dialect.passOptions), (None, None))
+        self.assertIsNone(dialect.identity(block))
+        dialect = Dialect("echo", Echo, passOptions=Echo, methods=[b"GET"])
+        self.assertEqual(dialect.methods, frozenset([b"GET"]))
+        self.assertIs(dialect.passOptions, Echo)
+
     def test_options(self) -> None:
         """
         The options of the location are read once, under the dialect's name.

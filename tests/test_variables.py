@@ -57,6 +57,19 @@ class VariablesTests(SynchronousTestCase):
         ):
             self.assertEqual(self.text(text), expected, text)
 
+    def test_optional(self) -> None:
+        """
+        What need not be set has no value then, and nobody is warned; what is set or
+        defined elsewhere has its value.
+        """
+        value = self.variables.optional("maybe")
+        self.variables.setter("maybe", NODE)
+        self.assertIsNone(value(self.request))
+        self.request.values["maybe"] = b"now"
+        self.assertEqual(value(self.request), b"now")
+        self.assertEqual(self.variables.optional("one")(self.request), b"1")
+        self.assertEqual((self.warnings, self.variables.check()), ([], []))
+
     def test_assigned(self) -> None:
         """
         What is assigned per request has that request's value.

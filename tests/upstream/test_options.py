@@ -11,6 +11,7 @@ from tests.support.fakerequest import messages
 from tests.support.memory import MemoryHTTP
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.config.syntax import parse
+from twisted_upstream.process.cycle import makeGrammar
 from twisted_upstream.upstream.options import parseServer
 
 
@@ -108,6 +109,15 @@ class RefusedTests(SynchronousTestCase):
         Only conditions that there are can be enabled.
         """
         self.refuses(proxy("proxy_next_upstream http_501;"), 'invalid value "http_501"')
+
+    def test_nextUpstreamTwice(self) -> None:
+        """
+        A condition that is named twice is warned of.
+        """
+        grammar = makeGrammar()
+        text = "events {} http { proxy_next_upstream error timeout Error; }"
+        grammar.build(parse(text, "nginx.conf", lambda pattern, node: []))
+        self.assertIn('duplicate value "Error"', str(grammar.warnings[0]))
 
     def test_keepalive(self) -> None:
         """

@@ -77,6 +77,20 @@ class ParseTests(SynchronousTestCase):
             UnknownCondition, parseConditions, ["http_404"], retry.MEMCACHED_WORDS
         )
 
+    def test_cgi(self) -> None:
+        """
+        FastCGI, uwsgi and SCGI know all but two of HTTP's.
+        """
+        for word, known in (("http_503", True), ("http_502", False)):
+            self.assertEqual(word in retry.CGI_WORDS, known)
+
+    def test_combined(self) -> None:
+        """
+        Several lines add up; off in one of them turns off all.
+        """
+        self.assertEqual(retry.combined((ERROR, HTTP_404)), ERROR | HTTP_404)
+        self.assertEqual(retry.combined((ERROR, OFF)), OFF)
+
 
 class MeaningTests(SynchronousTestCase):
     """

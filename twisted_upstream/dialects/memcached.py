@@ -97,6 +97,7 @@ class MemcachedExchange(Exchange):
         if _mustEscape(key):
             key = _escape(lambda found: b"%%%02X" % ord(found[0]), key)
         self._key = key
+        self._start = b"VALUE %b " % key
         return b"get %b\r\n" % key
 
     def processHeader(self, data: bytes) -> ResponseHead | None:
@@ -108,6 +109,20 @@ class MemcachedExchange(Exchange):
             return None
         line = data[:end]
         if line.endswith(b"\r"):
+            if line.startswith(self._start):
+                at = len(self._start)
+                flags, space, length = line[at:-1].partition(b" ")
+                # Longer numbers, and everything wrong, are looked at closely.
+                if length.isdigit() and len(length) < 19 and not self.options.gzipFlag:
+                    options = self.options
+                    return ResponseHead(
+                        200,
+                        b"",
+                        end + 1,
+                        int(length),
+                        b"",
+                        options.typeOf(self.client.uri),
+                    )
             line = line[:-1]
             if line.startswith(b"VALUE "):
                 return self._value(line, end + 1)

@@ -651,7 +651,7 @@ class HTTPBuild:
         )
         if dialect.methods is None:
             return passing.handle
-        return _only(dialect.methods, passing.handleBodiless)
+        return _only(dialect.methods, passing)
 
     def _tlsOf(
         self, dialect: Any, text: Template, block: Block, name: str
@@ -705,18 +705,20 @@ class HTTPBuild:
         return None if text is None else self.compile(text, block.node)
 
 
-def _only(
-    methods: frozenset[bytes], handle: Callable[[Any], None]
-) -> Callable[[Any], None]:
+def _only(methods: frozenset[bytes], passing: Passing) -> Callable[[Any], None]:
     """
-    Content for requests with some methods; others are not allowed.
+    Content for requests with some methods, without their bodies; others are not
+    allowed.
     """
+    handle = passing.handle
 
     def content(request: Any) -> None:
-        if request.method in methods:
+        if request.method not in methods:
+            request.failResponse(405)
+        elif request.body is None:
             handle(request)
         else:
-            request.failResponse(405)
+            passing.handleBodiless(request)
 
     return content
 

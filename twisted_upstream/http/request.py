@@ -497,7 +497,16 @@ class Request(Reply):
             return True
         if self.location.gunzip is not None and _ENCODING.search(head.fields):
             return True
-        head.fields = _ACCEPT_RANGES.sub(b"", head.fields)
+        if head.fields:
+            head.fields = _ACCEPT_RANGES.sub(b"", head.fields)
+        if (
+            not _RANGE.search(self.head.fields)
+            and head.status == 200
+            and head.contentLength is not None
+            and self.version >= 10
+        ):
+            head.fields += b"\r\nAccept-Ranges: bytes"
+            return True
         ranges = selectRanges(self, head, 1)
         if ranges:
             self._window = Window(*ranges[0])
@@ -599,6 +608,7 @@ class Request(Reply):
         return self.location.absoluteRedirect
 
 
+_RANGE = re.compile(rb"\r\nrange:", re.I)
 _ACCEPT_RANGES = re.compile(rb"\r\naccept-ranges:[^\r]*", re.I)
 _ENCODING = re.compile(rb"\r\ncontent-encoding:", re.I)
 

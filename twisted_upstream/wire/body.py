@@ -111,6 +111,9 @@ class Trailed:
         """
         trailer = self._trailer
         bodyLeft = self.remaining - len(trailer)
+        if len(data) == self.remaining and bodyLeft >= 0 and data.endswith(trailer):
+            self.remaining = 0
+            return data[:bodyLeft]
         if len(data) <= bodyLeft:
             self.remaining -= len(data)
             return data
