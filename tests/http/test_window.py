@@ -88,3 +88,38 @@ class RangeTests(ConversationCase):
         server.sends(answer(b"hello"))
         client.hears(416)
         talk.isQuiet()
+
+    def test_ifRange(self) -> None:
+        """
+        If-Range is compared with the server's ETag or Last-Modified; the part may go
+        out in chunks.
+        """
+        day = "Mon, 28 Sep 1970 06:00:00 GMT"
+        talk = self.talk(passing("proxy_force_ranges on; add_trailer X-T '';"))
+        client = talk.client()
+        server = None
+        for condition, status, body in (
+            (day, 206, b"lo"),
+            ('"a"', 206, b"lo"),
+            ("Mon, 28 Sep 1970 06:00:01 GMT", 200, b"hello"),
+            ('"b"', 200, b"hello"),
+        ):
+            client.sends(get("/", "Range: bytes=-2", f"If-Range: {condition}"))
+            server = server or talk.server()
+            server.raw()
+            server.sends(answer(b"hello", f"Last-Modified: {day}", 'ETag: "a"'))
+            heard = client.hears(status, body)
+            self.assertEqual(heard["Transfer-Encoding"], "chunked")
+
+    def test_paced(self) -> None:
+        """
+        A part is cut once, also where the rate is limited.
+        """
+        talk = self.talk(passing("proxy_force_ranges on; limit_rate 1000;"))
+        client = talk.client()
+        client.sends(get("/", "Range: bytes=1-3"))
+        server = talk.server()
+        server.raw()
+        server.sends(answer(b"hello"))
+        talk.passes(3)
+        client.hears(206, b"ell")

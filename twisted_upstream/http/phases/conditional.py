@@ -194,9 +194,11 @@ def _wanted(request: Request, head: ResponseHead) -> bytes | None:
         return value
     if len(condition) >= 2 and condition.endswith(b'"'):
         return value if condition == firstValue(head.fields, b"ETag") else None
-    if head.lastModified is None:
-        return None
-    changed = parseDate(head.lastModified)
+    modified = head.lastModified
+    if modified is None:
+        # A server's stays among its fields.
+        modified = firstValue(head.fields, b"Last-Modified")
+    changed = None if modified is None else parseDate(modified)
     return value if changed is not None and parseDate(condition) == changed else None
 
 
