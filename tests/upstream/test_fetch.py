@@ -4,6 +4,7 @@ Tests for L{twisted_upstream.upstream.fetch}.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -19,7 +20,7 @@ from tests.support.conversation import (
     upstream,
 )
 from twisted_upstream.config.nodes import ConfigError
-from twisted_upstream.interfaces import IClient, IReply
+from twisted_upstream.interfaces import IHTTPClient, IReply
 from twisted_upstream.plugins import Exchange, InvalidHead, ResponseHead
 from twisted_upstream.upstream.fetch import (
     Fetched,
@@ -247,7 +248,7 @@ class FetchTests(ConversationCase):
         Who asks is a client, and takes the reply.
         """
         nobody = _Nobody(FetchRequest(), 1, None)
-        verifyObject(IClient, nobody)
+        verifyObject(IHTTPClient, nobody)
         verifyObject(IReply, nobody)
 
 
@@ -302,6 +303,27 @@ class LocationTests(ConversationCase):
             (201, b"text/x", b"\r\nX-Own: y", b"hello"),
         )
         talk.isQuiet()
+
+    def test_sticky(self) -> None:
+        """
+        A group that clients stay with tells where, in the response.
+        """
+        http = TWO.replace("keepalive 4;", "sticky cookie s;")
+        talk = self.talk(configuration("location / { proxy_pass http://u; }", http))
+        build = talk.http.build
+        place = next(each for each in build.block.inner if each.node.name == "server")
+        fetcher = build.fetcherLike(place.inner[0], "proxy")
+        result = fetcher.fetch(FetchRequest())
+        talk.server().sends(answer(b"hello", "Connection: close"))
+        found = self.successResultOf(result)
+        name = re.search(rb"Set-Cookie: s=(\w+)", found.fields)
+        assert name is not None
+        for _ in range(3):
+            result = fetcher.fetch(FetchRequest(fields=b"\r\nCookie: s=" + name[1]))
+            server = talk.server()
+            self.assertEqual(server.name, "10.0.0.1:80")
+            server.sends(answer(b"hello", "Connection: close"))
+            self.assertEqual(self.successResultOf(result).peers, [b"10.0.0.1:80"])
 
     def test_errorStatus(self) -> None:
         """

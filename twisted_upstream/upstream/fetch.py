@@ -10,14 +10,14 @@ C{ngx_http_upstream_process_body_in_memory()}
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from ..interfaces import IClient, IReply
+from ..interfaces import IHTTPClient, IReply
 
 if TYPE_CHECKING:
     from ..logs import ErrorLog
@@ -119,7 +119,7 @@ class _Body:
         self.size = len(data)
 
 
-@implementer(IClient, IReply)
+@implementer(IHTTPClient, IReply)
 class _Nobody:
     """
     Who asks, and gets the response, where there is no client.
@@ -127,6 +127,7 @@ class _Nobody:
 
     __slots__ = (
         "_action",
+        "_edits",
         "_errorLog",
         "_head",
         "_limit",
@@ -141,6 +142,7 @@ class _Nobody:
         "host",
         "limitRate",
         "method",
+        "notes",
         "result",
         "status",
         "target",
@@ -170,6 +172,8 @@ class _Nobody:
         self.target = self.head.path
         self.host = request.host
         self.values = dict(request.variables)
+        self.notes: dict[Any, Any] = {}
+        self._edits: list[Callable[[ResponseHead], None]] = []
         self.body = None if request.body is None else _Body(request.body)
         self.attempts: list[Attempt | None] | None = None
         self.upstream: UpstreamRequest | None = None
@@ -198,6 +202,12 @@ class _Nobody:
         There are no error pages.
         """
         return False
+
+    def addEdit(self, edit: Callable[[ResponseHead], None]) -> None:
+        """
+        Let C{edit} change the head of the response.
+        """
+        self._edits.append(edit)
 
     def setLimitRate(self, value: bytes) -> None:
         """
@@ -230,6 +240,8 @@ class _Nobody:
         """
         The response begins.
         """
+        for edit in reversed(self._edits):
+            edit(head)
         self._head = head
         self.status = head.status
         if (head.contentLength or 0) > self._limit and not head.noBody:
