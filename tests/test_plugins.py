@@ -276,7 +276,7 @@ class DialectTests(SynchronousTestCase):
         block: Any = None
         dialect = Dialect("echo", Echo)
         self.assertEqual((dialect.methods, dialect.passOptions), (None, None))
-        self.assertIsNone(dialect.identity(block))
+        self.assertIsNone(dialect.account(block))
         dialect = Dialect("echo", Echo, passOptions=Echo, methods=[b"GET"])
         self.assertEqual(dialect.methods, frozenset([b"GET"]))
         self.assertIs(dialect.passOptions, Echo)
