@@ -196,7 +196,7 @@ def default(each: Directive) -> str:
     value: Any = each.default
     if value is None or value == () or each.arity == (0, 0):
         return ""
-    if each.fieldName == "nextUpstream":
+    if each.fieldName == "nextUpstream" and isinstance(value, tuple):
         return f"`{' '.join(w for w, bit in HTTP_WORDS.items() if value[0] & bit)}`"
     parts = value if isinstance(value, tuple) else (value,)
     if isinstance(value, frozenset):

@@ -16,8 +16,8 @@ PACKAGE = "twisted_upstream"
 
 #: Rooms and single modules, from those that know nothing to those that know all.
 ORDER = (
-    "interfaces config wire variables balance plugins logs maps limits net tls upstream"
-    " http dialects stream process embed testing __main__"
+    "interfaces config wire variables balance plugins logs access_log maps limits net"
+    " tls upstream http dialects stream process embed testing __main__"
 ).split()
 
 #: Bytes in, values out: no clock, no socket, no reactor.

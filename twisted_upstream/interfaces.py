@@ -31,6 +31,8 @@ class IBalancer(Interface):
     """
     A method of choosing a server, or a layer around one.  A Twisted plugin.
 
+    With an attribute C{stream} that is true, it may stand in C{stream}, too.
+
     It may have C{refuses}, a frozen set with the names of further parameters that
     C{server} lines after this directive must not have.
     """

@@ -115,7 +115,7 @@ class ErrorLogOptions:
 
     errorLog: tuple[ErrorLogLine, ...] = directive(
         "error_log",
-        Where.MAIN | Where.HTTP_ANY,
+        Where.MAIN | Where.HTTP_ANY | Where.STREAM | Where.STREAM_SERVER,
         errorLogLine,
         default=(),
         repeat=True,

@@ -70,17 +70,20 @@ class Balancer:
         factory: Callable[..., IPeerInit],
         layer: int = 0,
         backup: bool = True,
+        stream: bool = True,
     ) -> None:
         """
         @param directive: its name in C{upstream{}}.
         @param factory: called once per group with the directive's arguments as L{str};
             what is wrapped comes before them if C{layer} is not 0.  It raises
             L{ValueError} when an argument is wrong.
+        @param stream: may it stand in C{stream}, too?
         """
         self.directive = directive
         self.factory = factory
         self.layer = layer
         self.backup = backup
+        self.stream = stream
 
     def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
         """
@@ -278,13 +281,15 @@ class Pointer:
     Everything but its name is asked of the object that it points to.
     """
 
-    def __init__(self, interface: Any, name: str, path: str) -> None:
+    def __init__(self, interface: Any, name: str, path: str, **known: object) -> None:
         """
         @param interface: what the object provides: L{IBalancer}, L{IDialect}.
         @param name: its C{directive} or C{name}.
         @param path: C{package.module:attribute}.
+        @param known: attributes of the object that are needed before it is used.
         """
         self.path = path
+        vars(self).update(known)
         setattr(self, _nameOf(interface), name)
         alsoProvides(self, interface)
 
@@ -313,7 +318,7 @@ _OWN = (
 )
 
 
-def find(interface: type[_Kind]) -> Mapping[str, _Kind]:
+def find(interface: type[_Kind]) -> Found[_Kind]:
     """
     All plugins of one kind, ours and others', by C{directive} or C{name}.  Where names
     are equal, ours win.
@@ -334,10 +339,10 @@ def find(interface: type[_Kind]) -> Mapping[str, _Kind]:
         name = getattr(plugin, key, None)
         if name is not None and name not in own:
             found.setdefault(name, []).append(plugin)
-    return _Found(interface, found)
+    return Found(interface, found)
 
 
-class _Found(Mapping[str, _Kind]):
+class Found(Mapping[str, _Kind]):
     """
     Plugins by name, loaded and checked when they are looked up.
     """
@@ -361,6 +366,15 @@ class _Found(Mapping[str, _Kind]):
         if loaded is None:
             loaded = self._loaded[name] = self._load(name)
         return loaded
+
+    def hint(self, name: str, attribute: str, default: Any) -> Any:
+        """
+        An attribute of a plugin as far as it is known without loading it.
+        """
+        plugin = self._found[name][0]
+        if isinstance(plugin, Pointer):
+            return vars(plugin).get(attribute, default)
+        return getattr(plugin, attribute, default)
 
     def _load(self, name: str) -> _Kind:
         plugins = self._found[name]

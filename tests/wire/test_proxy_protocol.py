@@ -12,7 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_upstream.wire.proxy_protocol import (
     MAX_HEADER,
     ProxyHeader,
+    crc32c,
     readProxyHeader,
+    writeProxyHeader1,
+    writeProxyHeader2,
 )
 
 TCP4 = b"PROXY TCP4 192.0.2.1 192.0.2.2 123 5678\r\n"
@@ -374,3 +377,69 @@ class ValueTests(SynchronousTestCase):
         made = self.having(value(0x20, b"1234"))
         self.assertEqual(made.tlv("ssl"), b"1234")
         self.refused(made, "ssl_cn", "broken PROXY protocol TLV")
+
+
+class WriteTests(SynchronousTestCase):
+    """
+    Headers that we send.
+    """
+
+    def test_version1(self) -> None:
+        """
+        Addresses and ports as text; nothing of a client on a unix socket.
+        """
+        self.assertEqual(
+            writeProxyHeader1(("192.0.2.1", 1), ("192.0.2.2", 65535)),
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 1 65535\r\n",
+        )
+        self.assertEqual(
+            writeProxyHeader1(("::1", 1, 0, 0), ("2001:db8::2", 2, 0, 0)),
+            b"PROXY TCP6 ::1 2001:db8::2 1 2\r\n",
+        )
+        self.assertEqual(writeProxyHeader1("", "/x"), b"PROXY UNKNOWN\r\n")
+
+    def test_version2(self) -> None:
+        """
+        What we write we can read: both families, a mixture, and further values.
+        """
+        for source, destination, addresses in (
+            (("192.0.2.1", 1), ("192.0.2.2", 2), (b"192.0.2.1", b"192.0.2.2")),
+            (("::1", 1, 0, 0), ("::2", 2, 0, 0), (b"::1", b"::2")),
+            (("::1", 1, 0, 0), ("1.2.3.4", 2), (b"::1", b"::ffff:1.2.3.4")),
+            (
+                ("::ffff:1.2.3.5", 1, 0, 0),
+                ("::ffff:1.2.3.4", 2, 0, 0),
+                (b"1.2.3.5", b"1.2.3.4"),
+            ),
+        ):
+            data = writeProxyHeader2(source, destination, tlvs=[(1, b"h2")])
+            found = readProxyHeader(data + b"rest")
+            assert found is not None
+            header, size = found
+            assert header is not None
+            self.assertEqual(size, len(data))
+            self.assertEqual(
+                (header.sourceAddress, header.destinationAddress), addresses
+            )
+            self.assertEqual((header.sourcePort, header.destinationPort), (1, 2))
+            self.assertEqual(header.tlv("alpn"), b"h2")
+            checksum = header.tlv("0x03")
+            assert checksum is not None
+            self.assertEqual(
+                crc32c(data[:-4] + bytes(4)), int.from_bytes(checksum, "big")
+            )
+
+    def test_local(self) -> None:
+        """
+        A unix socket on either side: the header tells no addresses.
+        """
+        data = writeProxyHeader2("", "/x")
+        self.assertEqual(data[12:14], b"\x20\x00")
+        self.assertEqual(readProxyHeader(data), (None, len(data)))
+
+    def test_checksum(self) -> None:
+        """
+        The checksum of a text that everybody knows (RFC 3720, B.4 has others).
+        """
+        self.assertEqual(crc32c(b"123456789"), 0xE3069283)
+        self.assertEqual(crc32c(bytes(32)), 0x8A9136AA)

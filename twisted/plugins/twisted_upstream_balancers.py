@@ -1,6 +1,7 @@
 """
 Balancers that come with twisted_upstream, each a L{Pointer} to the object that
-C{balance/} defines.  Round robin has no directive: it is what groups have without one.
+C{balance/} defines; C{stream}: it may stand there, too.  Round robin has no directive:
+it is what groups have without one.
 """
 
 from twisted_upstream.interfaces import IBalancer
@@ -8,10 +9,14 @@ from twisted_upstream.plugins import Pointer
 
 _BALANCE = "twisted_upstream.balance"
 
-leastConn = Pointer(IBalancer, "least_conn", f"{_BALANCE}.load:leastConn")
-leastTime = Pointer(IBalancer, "least_time", f"{_BALANCE}.least_time:leastTime")
-randomChoice = Pointer(IBalancer, "random", f"{_BALANCE}.load:randomChoice")
-hashKey = Pointer(IBalancer, "hash", f"{_BALANCE}.hashing:hashKey")
+leastConn = Pointer(IBalancer, "least_conn", f"{_BALANCE}.load:leastConn", stream=True)
+leastTime = Pointer(
+    IBalancer, "least_time", f"{_BALANCE}.least_time:leastTime", stream=True
+)
+randomChoice = Pointer(
+    IBalancer, "random", f"{_BALANCE}.load:randomChoice", stream=True
+)
+hashKey = Pointer(IBalancer, "hash", f"{_BALANCE}.hashing:hashKey", stream=True)
 ipHash = Pointer(IBalancer, "ip_hash", f"{_BALANCE}.hashing:ipHash")
 sticky = Pointer(IBalancer, "sticky", f"{_BALANCE}.sticky:sticky")
 stickyCookieInsert = Pointer(

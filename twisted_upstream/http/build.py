@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import plugins
+from ..access_log import AccessLogs
 from ..config.build import Block
 from ..config.directive import Where
 from ..config.regex import compileMatcher
@@ -24,21 +26,22 @@ from ..config.values import Template
 from ..interfaces import IDialect
 from ..limits.zones import Tables
 from ..logs import ErrorLogOptions
+from ..maps.names import addNames
+from ..net.listen import ListenLine
 from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
 from ..tls.options import HTTPTLSOptions
 from ..upstream.fetch import Fetcher
 from ..upstream.group import UpstreamGroup, UpstreamGroups
 from ..upstream.options import IGNORABLE, PassOptions, passOptionsOf
 from ..upstream.passing import Passing
+from ..upstream.proxy_protocol import addProxyProtocolVariables
 from ..upstream.tls_options import LateTLS, hasTLSOptions
 from ..upstream.variables import addVariables as addUpstreamVariables
 from ..variables import Value, Variables
 from ..wire.http1 import HeadLimits
 from ..wire.proxy_protocol import readProxyHeader
-from . import proxy_protocol
-from .access_log import AccessLogs
 from .browsers import compileDisabled
-from .listen import ListenLine, ServerOptions, defaultPort
+from .listen import ServerOptions, defaultPort
 from .location import Location, Locations
 from .options import ConnectionOptions, LocationOptions
 from .phases import limits
@@ -53,6 +56,7 @@ from .phases.session_sticky import compileSessionSticky
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
 from .routing import Address, ServedBy, Server
+from .server import HTTPServerFactory
 from .tls_variables import tlsVariables
 from .variables import addVariables
 
@@ -78,6 +82,12 @@ class Socket:
         self.servers: dict[Server, Block] = {}
         #: The first line that says C{ssl}.
         self.tls: ListenLine | None = None
+
+    def makeFactory(self, served: Any) -> HTTPServerFactory:
+        """
+        What makes the protocols of its connections.
+        """
+        return HTTPServerFactory(served, self.address)
 
 
 class HTTPBuild:
@@ -278,9 +288,8 @@ class HTTPBuild:
         variables = self.variables
         addVariables(variables)
         addUpstreamVariables(variables)
-        variables.add(proxy_protocol.variables())
+        addProxyProtocolVariables(variables, lambda request: request.connection.proxied)
         variables.add(limits.variables())
-        variables.addPrefix(proxy_protocol.TLV_PREFIX, proxy_protocol.tlvVariable)
         variables.add(tlsVariables())
         for name in self._dialects:
             with self._collecting():
@@ -289,7 +298,7 @@ class HTTPBuild:
             defineMaps(self.block, self, forwardedFor)
         with self._collecting():
             self._accessLogs = AccessLogs(
-                self.block, self._logs, variables, self.prefix
+                self.block, self._logs, variables, self.prefix, combined=True
             )
         with self._collecting():
             self._limits = limits.Limits(self.block, self, self._tables)
@@ -346,14 +355,20 @@ class HTTPBuild:
             sockaddr = inetSockaddr("0.0.0.0", defaultPort())
             lines = (ListenLine(node=block.node, sockaddrs=(sockaddr,)),)
         seen: set[Sockaddr] = set()
-        matchers: dict[str, Matcher] = {}
+        said = [(name, block.nodes("server_name")[0]) for name in names]
         for line in lines:
             for sockaddr in line.sockaddrs:
                 if sockaddr in seen:
                     raise line.node.error(f"a duplicate listen {line.node.words[0]}")
                 seen.add(sockaddr)
                 address = self._address(sockaddr, line, server, block, addresses)
-                self._addNames(address, names, server, block, matchers)
+                addNames(
+                    address,
+                    said,
+                    server,
+                    address=address.name,
+                    compileMatcher=partial(self.compileMatcher, ignoreCase=True),
+                )
 
     def _address(
         self,
@@ -425,33 +440,6 @@ class HTTPBuild:
                 'no "ssl_certificate" is defined for the "listen ... ssl" directive in'
                 f" {node.path}:{node.line}"
             )
-
-    def _addNames(
-        self,
-        address: Address,
-        names: Sequence[str],
-        server: Server,
-        block: Block,
-        matchers: dict[str, Matcher],
-    ) -> None:
-        nodes = block.nodes("server_name")
-        for name in names:
-            if name.startswith("~"):
-                matches = matchers.get(name)
-                if matches is None:
-                    matches = matchers[name] = self.compileMatcher(
-                        name[1:], nodes[0], True
-                    )
-                address.addRegex(matches, server)
-                continue
-            if "/" in name or name in (".", "*") or "*" in name.strip("*"):
-                raise nodes[0].error(
-                    f'invalid server name or wildcard "{name}" on {address.name}'
-                )
-            if not address.addName(name, server):
-                nodes[0].warning(
-                    f'conflicting server name "{name}" on {address.name}, ignored'
-                )
 
     # ---- locations ------------------------------------------------------------------
 

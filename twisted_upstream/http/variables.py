@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -79,21 +78,6 @@ def _host(request: Any) -> bytes:
         return host
     name: str = request.server.name
     return name.encode("utf-8", "surrogateescape")
-
-
-def _timeLocal(request: Any) -> bytes:
-    now = request.connection.factory.served.wallClock()
-    return time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(now)).encode()
-
-
-def _timeISO(request: Any) -> bytes:
-    now = request.connection.factory.served.wallClock()
-    text = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(now))
-    return (text[:-2] + ":" + text[-2:]).encode()
-
-
-def _msec(request: Any) -> bytes:
-    return b"%.3f" % request.connection.factory.served.wallClock()
 
 
 def _requestTime(request: Any) -> bytes:
@@ -236,9 +220,9 @@ _BUILT_IN: dict[str, Getter] = {
     "status": _status,
     "bytes_sent": lambda r: b"%d" % r.bytesSent,
     "body_bytes_sent": lambda r: b"%d" % r.bodySent,
-    "time_local": _timeLocal,
-    "time_iso8601": _timeISO,
-    "msec": _msec,
+    "time_local": lambda r: r.connection.factory.served.timeLocal(),
+    "time_iso8601": lambda r: r.connection.factory.served.timeISO(),
+    "msec": lambda r: b"%.3f" % r.connection.factory.served.wallClock(),
     "pid": lambda r: b"%d" % os.getpid(),
     "pipe": lambda r: b"p" if r.pipelined else b".",
     "hostname": lambda r: _HOSTNAME,

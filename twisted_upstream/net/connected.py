@@ -51,6 +51,10 @@ class ConnectedSocket:
             self._hostName = _name(self._socket.getsockname)
         return self._hostName
 
+    @hostName.setter
+    def hostName(self, name: Sockaddr) -> None:
+        self._hostName = name
+
     def getPeer(self) -> Address:
         """
         L{peerName} as Twisted has it.

@@ -556,6 +556,14 @@ class SocketTransport(ConnectedSocket):
         except OSError:
             pass  # not a socket that can: closing is all we want
 
+    def release(self) -> socket.socket:
+        """
+        Leave the socket, open, to the caller; the protocol is told nothing.
+        """
+        self._detach()
+        self._protocol = None
+        return self._socket
+
     def _detach(self) -> None:
         """
         Leave the reactor; nothing of the protocol's is called from here on.

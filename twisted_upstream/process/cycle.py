@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from .. import plugins
+from ..access_log import AccessLogOptions
 from ..balance.health import HealthRecords
 from ..config.build import Block, Grammar
 from ..config.syntax import COMMAND_LINE, ConfigError, Document, Node, Problem, parse
-from ..http.access_log import AccessLogOptions
 from ..http.build import HTTPBuild, Socket
 from ..http.listen import ServerOptions
 from ..http.options import (
@@ -57,16 +57,31 @@ from ..net.dialer import DialOptions, SocketDialer
 from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
 from ..net.sockaddr import Sockaddr, parseAddress, sockaddrName
 from ..net.transport import SocketTransport
+from ..stream.access import StreamAccessOptions
+from ..stream.build import StreamBuild, StreamSocket
+from ..stream.content import StreamContentOptions
+from ..stream.listen import StreamServerOptions
+from ..stream.options import (
+    StreamBlockOptions,
+    StreamOptions,
+    StreamTableOptions,
+)
+from ..stream.proxy import StreamProxyOptions
+from ..stream.realip import StreamRealipOptions
+from ..stream.routing import StreamAddress
+from ..stream.tcp import TCPFactory, TCPSession
 from ..tls.options import HTTPTLSOptions, TLSFileOptions, TLSOptions
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings, balancerOptions, lookUp
 from ..upstream.options import (
     GroupOptions,
     PassOptions,
+    StreamGroupOptions,
     UpstreamOptions,
     passOptionsOf,
 )
 from ..upstream.resolve import Resolver
+from ..upstream.served import Served
 from ..variables import Variables
 from .options import EventsOptions, MainOptions, eventsBlock
 
@@ -110,7 +125,19 @@ _OPTIONS = (
     LimitStatusOptions,
     GroupOptions,
     UpstreamOptions,
+    StreamAccessOptions,
+    StreamBlockOptions,
+    StreamContentOptions,
+    StreamGroupOptions,
+    StreamOptions,
+    StreamProxyOptions,
+    StreamRealipOptions,
+    StreamServerOptions,
+    StreamTableOptions,
 )
+
+#: What makes the protocols of a listening address.
+_Factory = HTTPServerFactory | TCPFactory
 
 
 def makeGrammar() -> Grammar:
@@ -208,8 +235,8 @@ class _Open:
     """
 
     listener: Listener
-    factory: HTTPServerFactory
-    factories: dict[Sockaddr, HTTPServerFactory] = field(default_factory=dict)
+    factory: _Factory
+    factories: dict[Sockaddr, _Factory] = field(default_factory=dict)
 
 
 class Cycle:
@@ -228,44 +255,61 @@ class Cycle:
         self._listeners.acceptLimit = 64
         self._deadlines = Deadlines(reactor)
         self._dialer = SocketDialer(reactor, self._deadlines)
-        self._variables = Variables()
-        self._builds: list[HTTPBuild] = []
+        self._builds: list[HTTPBuild | StreamBuild] = []
         self._open: dict[Sockaddr, _Open] = {}
-        self._factories: list[HTTPServerFactory] = []
+        self._factories: list[_Factory] = []
         self._handedOver = False
-        self.served = ServedBy(
-            seconds=reactor.seconds,
-            nextNumber=_numbers.__next__,
-            deadlines=self._deadlines,
-            soon=lambda callback: reactor.callLater(0, callback),
-            variables=self._variables,
-            wallClock=time.time,
-        )
+        random = Random()
         for block in configuration.root.inner:
-            if block.node.name == "http":
-                self._builds.append(self._build(block))
+            if block.node.name in ("http", "stream"):
+                self._builds.append(self._build(block, random))
 
-    def _build(self, block: Block) -> HTTPBuild:
-        seconds = self._reactor.seconds
-        build = HTTPBuild(
-            block,
-            prefix=self._configuration.prefix,
-            directory=os.path.dirname(os.path.abspath(self._configuration.path)),
-            logs=self._logs,
-            served=self.served,
-            variables=self._variables,
-            surroundings=Surroundings(
-                clock=self._reactor,
-                random=Random(),
+    def _build(self, block: Block, random: Random) -> HTTPBuild | StreamBuild:
+        reactor = self._reactor
+        variables = Variables()
+        around: dict[str, Any] = {
+            "seconds": reactor.seconds,
+            "nextNumber": _numbers.__next__,
+            "deadlines": self._deadlines,
+            "soon": lambda callback: reactor.callLater(0, callback),
+            "variables": variables,
+            "wallClock": time.time,
+        }
+        what: dict[str, Any] = {
+            "prefix": self._configuration.prefix,
+            "logs": self._logs,
+            "variables": variables,
+            "surroundings": Surroundings(
+                clock=reactor,
+                random=random,
                 lookUp=lookUp,
                 health=_health,
                 wallClock=time.time,
             ),
-            factory=UpstreamFactory(self._deadlines, seconds, _numbers.__next__),
-            dial=self._dial,
-            makeResolver=self._makeResolver,
-            tables=_tables,
-        )
+            "factory": UpstreamFactory(
+                self._deadlines, reactor.seconds, _numbers.__next__
+            ),
+            "makeResolver": self._makeResolver,
+            "tables": _tables,
+        }
+        build: HTTPBuild | StreamBuild
+        if block.node.name == "http":
+            path = os.path.abspath(self._configuration.path)
+            build = HTTPBuild(
+                block,
+                served=ServedBy(**around),
+                dial=self._dial,
+                directory=os.path.dirname(path),
+                **what,
+            )
+        else:
+            build = StreamBuild(
+                block,
+                served=Served(**around),
+                dialer=self._dialer,
+                findTaker=self._findTaker,
+                **what,
+            )
         build.build()
         return build
 
@@ -342,18 +386,18 @@ class Cycle:
                     raise ListenError(
                         f'mkdir() "{path}" failed', e.errno or 0
                     ) from None
-        sockets = [each for build in self._builds for each in build.sockets]
+        sockets = [(build, each) for build in self._builds for each in build.sockets]
         wildcards = {
             (_family(each.sockaddr), each.sockaddr[1])
-            for each in sockets
+            for _, each in sockets
             if _isWildcard(each.sockaddr)
         }
         inherited = {} if previous is None else previous._open
         bound: list[Listener] = []
-        covered: list[tuple[Socket, HTTPServerFactory]] = []
+        covered: list[tuple[Socket | StreamSocket, _Factory]] = []
         try:
-            for each in sockets:
-                factory = HTTPServerFactory(self.served, each.address)
+            for build, each in sockets:
+                factory = each.makeFactory(build.served)
                 self._factories.append(factory)
                 sockaddr = each.sockaddr
                 place = (
@@ -388,7 +432,7 @@ class Cycle:
         if previous is not None:
             previous._handOver(set(self._open))
 
-    def _bind(self, each: Socket) -> Listener:
+    def _bind(self, each: Socket | StreamSocket) -> Listener:
         options = ListenOptions() if each.line is None else each.line.options
         # An old process may be about to leave the address.
         for _ in range(4):
@@ -452,6 +496,46 @@ class Cycle:
 
         return accepted if tls is None else acceptedTLS
 
+    def _findTaker(self, sockaddr: Sockaddr) -> Callable[..., None] | None:
+        """
+        Who takes connections that C{pass} of C{stream} hands to a listening address.
+
+        nginx: C{ngx_stream_pass_match()}
+        """
+        opened = self._open.get(sockaddr)
+        if opened is None and not isinstance(sockaddr, str):
+            for bound, each in self._open.items():
+                if (
+                    _isWildcard(bound)
+                    and _family(bound) == _family(sockaddr)
+                    and bound[1] == sockaddr[1]
+                ):
+                    opened = each
+        if opened is None:
+            return None
+        factory = opened.factories.get(sockaddr, opened.factory)
+        reactor = self._reactor
+
+        def take(
+            transport: SocketTransport, local: Sockaddr, early: bytes, passes: int
+        ) -> None:
+            if factory.address.tls is not None and not early:
+                sock, peerName = transport.release(), transport.peerName
+                factory.address.tls.accept(sock, peerName, factory, reactor)
+                return
+            protocol = factory.buildProtocol()
+            if isinstance(protocol, TCPSession):
+                protocol.passes = passes
+            transport.hostName = local
+            transport.protocol = protocol
+            protocol.makeConnection(transport)
+            if early:
+                protocol.dataReceived(early)
+            transport.resumeProducing()
+            transport.doRead()
+
+        return take
+
     def drain(self) -> Deferred[None]:
         """
         Stop accepting, close what is idle; fires when the last request has ended.
@@ -507,7 +591,7 @@ class Cycle:
         self._logs.reopen()
 
     @property
-    def addresses(self) -> Sequence[tuple[str, Address]]:
+    def addresses(self) -> Sequence[tuple[str, Address | StreamAddress]]:
         """
         What is listened on: names and what serves there.
         """

@@ -30,7 +30,12 @@ from ..config.values import Template, Variable
 from ..interfaces import IBalancer, IBalancerLine, IClient, IKept, IPeerInit
 from ..net.sockaddr import HostPort, inetSockaddr, parseAddress, sockaddrName
 from .keepalive import KeepaliveCache
-from .options import GroupOptions, ServerLine, UpstreamOptions
+from .options import (
+    GroupOptions,
+    ServerLine,
+    StreamGroupOptions,
+    UpstreamOptions,
+)
 from .state import readState
 from .zones import Zones
 
@@ -212,14 +217,18 @@ def balancerOptions() -> type[Any]:
     An options class with a field for each balancer that is installed.
     """
     fields = []
-    for name in plugins.find(IBalancer):
+    found = plugins.find(IBalancer)
+    for name in found:
+        where = Where.UPSTREAM
+        if found.hint(name, "stream", False):
+            where |= Where.STREAM_UPSTREAM
         fields.append(
             (
                 name,
                 tuple[str, ...],
                 directive(
                     name,
-                    Where.UPSTREAM,
+                    where,
                     words,
                     arity=(0, None),
                     default=(),
@@ -266,14 +275,32 @@ class UpstreamGroups:
 
         @raise ConfigError: with everything that is wrong in it.
         """
+        return self._define(block, block.of(GroupOptions), defaultPort, keeps=True)
+
+    def defineStream(self, block: Block) -> UpstreamGroup:
+        """
+        The same in C{stream}: no port is the default, no connection is kept.
+        """
+        return self._define(block, block.of(StreamGroupOptions), 0, keeps=False)
+
+    def _define(
+        self,
+        block: Block,
+        members: GroupOptions | StreamGroupOptions,
+        defaultPort: int,
+        *,
+        keeps: bool,
+    ) -> UpstreamGroup:
+        """
+        @param keeps: are idle connections kept?
+        """
+        options = block.of(UpstreamOptions)
+        zone, zoneSize = options.zone
+        if zone:
+            self.zones.declare(zone, zoneSize, "zone", block.nodes("zone")[0])
         name = block.node.words[0]
         if name.lower() in self._explicit:
             raise block.node.error(f'duplicate upstream "{name}"')
-        options = block.of(UpstreamOptions)
-        zone, size = options.zone
-        if zone:
-            self.zones.declare(zone, size, "zone", block.nodes("zone")[0])
-        members = block.of(GroupOptions)
         lines: Sequence[ServerLine] = members.servers
         state: Node | None = None
         if members.state:
@@ -307,9 +334,9 @@ class UpstreamGroups:
         if not primary and state is None:
             raise block.node.error(f'no servers in upstream "{name}"')
         peers = self._generation(name, primary, backup)
-        size, local = options.keepalive
         cache: KeepaliveCache[UpstreamProtocol] | None = None
-        if size:
+        size, local = options.keepalive
+        if keeps and size:
             cache = KeepaliveCache(
                 size,
                 timeout=options.keepaliveTimeout,
@@ -402,6 +429,8 @@ class UpstreamGroups:
             address = parseAddress(line.address, defaultPort)
         except ValueError as e:
             raise line.node.error(f'{e} in upstream "{line.address}"', word=0) from None
+        if not address.port and not isinstance(address.sockaddr, str):
+            raise line.node.error(f'no port in upstream "{line.address}"', word=0)
         return [
             makePeer(
                 sockaddrName(sockaddr),
@@ -514,12 +543,12 @@ class UpstreamGroups:
         if group is not None:
             found(group)
             return
+        if not address.port and not isUnix:
+            client.logError("error", f'no port in upstream "{name}"')
+            client.failResponse(500)
+            return
         if address.sockaddr is not None:
             found(self._make(name, address.port, [address.sockaddr], word))
-            return
-        if not address.port:
-            client.logError("error", f'no port in upstream "{word}"')
-            client.failResponse(500)
             return
         resolver = client.location.resolver
         if resolver is None:

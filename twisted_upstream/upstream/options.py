@@ -543,7 +543,7 @@ class UpstreamOptions:
     )
     zone: tuple[str, int] = directive(
         "zone",
-        Where.UPSTREAM,
+        Where.UPSTREAM | Where.STREAM_UPSTREAM,
         _zone,
         arity=(1, 2),
         default=("", 0),
@@ -674,6 +674,57 @@ class GroupOptions:
     state: str = directive(
         "state",
         Where.UPSTREAM,
+        text,
+        inherit=False,
+        default="",
+        doc="A file with the group's C{server} lines, instead of such lines here. It"
+        " need not exist: a group may be empty then. It needs a C{zone}.",
+        origin="plus",
+    )
+
+
+def parseStreamServer(node: Node) -> ServerLine:
+    """
+    Read one C{server} line of a group in C{stream}.
+
+    @raise ConfigError: a parameter is wrong.
+
+    nginx: C{ngx_stream_upstream_server()}
+    """
+    for index, word in enumerate(node.words[1:], 1):
+        if word == "drain" or word.startswith("route="):
+            raise node.error(f'invalid parameter "{word}"', word=index)
+    return parseServer(node)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamGroupOptions:
+    """
+    C{upstream{}} of C{stream}, and its C{server} lines.
+    """
+
+    groups: tuple[str, ...] = directive(
+        "upstream",
+        Where.STREAM,
+        text,
+        repeat=True,
+        default=(),
+        opens=Where.STREAM_UPSTREAM,
+        doc="A group of servers.",
+    )
+    servers: tuple[ServerLine, ...] = directive(
+        "server",
+        Where.STREAM_UPSTREAM,
+        parseStreamServer,
+        arity=(1, None),
+        repeat=True,
+        inherit=False,
+        default=(),
+        doc="A server of the group: address and parameters.",
+    )
+    state: str = directive(
+        "state",
+        Where.STREAM_UPSTREAM,
         text,
         inherit=False,
         default="",

@@ -15,7 +15,10 @@ from . import fields
 from .attempt import Attempt, joined, milliseconds
 
 
-def _each(text: Callable[[Attempt], bytes]) -> Getter:
+def eachAttempt(text: Callable[[Attempt], bytes]) -> Getter:
+    """
+    The getter of a variable that has a value for each attempt.
+    """
     return lambda request: joined(request.attempts or (), text)
 
 
@@ -33,15 +36,15 @@ _BUILT_IN: dict[str, Getter] = {
     "upstream_cache_status": _nothing,
     "upstream_cache_last_modified": _nothing,
     "upstream_cache_etag": _nothing,
-    "upstream_addr": _each(lambda a: a.peer),
-    "upstream_status": _each(_status),
-    "upstream_queue_time": _each(lambda a: milliseconds(a.queueTime)),
-    "upstream_connect_time": _each(lambda a: milliseconds(a.connectTime)),
-    "upstream_header_time": _each(lambda a: milliseconds(a.headerTime)),
-    "upstream_response_time": _each(lambda a: milliseconds(a.responseTime)),
-    "upstream_response_length": _each(lambda a: b"%d" % a.responseLength),
-    "upstream_bytes_received": _each(lambda a: b"%d" % a.bytesReceived),
-    "upstream_bytes_sent": _each(lambda a: b"%d" % a.bytesSent),
+    "upstream_addr": eachAttempt(lambda a: a.peer),
+    "upstream_status": eachAttempt(_status),
+    "upstream_queue_time": eachAttempt(lambda a: milliseconds(a.queueTime)),
+    "upstream_connect_time": eachAttempt(lambda a: milliseconds(a.connectTime)),
+    "upstream_header_time": eachAttempt(lambda a: milliseconds(a.headerTime)),
+    "upstream_response_time": eachAttempt(lambda a: milliseconds(a.responseTime)),
+    "upstream_response_length": eachAttempt(lambda a: b"%d" % a.responseLength),
+    "upstream_bytes_received": eachAttempt(lambda a: b"%d" % a.bytesReceived),
+    "upstream_bytes_sent": eachAttempt(lambda a: b"%d" % a.bytesSent),
 }
 
 

@@ -1,15 +1,18 @@
 """
 The header of the PROXY protocol, versions 1 and 2, which a balancer in front of us
-sends before anything else: who the client really is.
+sends before anything else: who the client really is.  And the one that we send.
 
 nginx: C{ngx_proxy_protocol_read()}, C{ngx_proxy_protocol_v2_read()},
-C{ngx_proxy_protocol_get_tlv()} in C{core/ngx_proxy_protocol.c}
+C{ngx_proxy_protocol_get_tlv()}, C{ngx_proxy_protocol_write()},
+C{ngx_proxy_protocol_v2_write()} in C{core/ngx_proxy_protocol.c}
 """
 
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address
+from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 #: Bytes of the longest header, of either version.
 MAX_HEADER = 4096
@@ -251,3 +254,102 @@ def _inet6(packed: bytes) -> bytes:
     ):
         return b"::" + _inet(packed[12:])
     return str(IPv6Address(packed)).encode("ascii")
+
+
+# ---- writing -------------------------------------------------------------------------
+
+_CRC32C = 0x03
+_DATAGRAM = 2
+
+
+def writeProxyHeader1(source: Any, destination: Any) -> bytes:
+    """
+    A header of version 1.
+
+    @param source: the client's address: host and port first, or a path.
+    @param destination: the address that it has connected to, likewise.
+    """
+    if not isinstance(source, tuple):
+        return b"PROXY UNKNOWN\r\n"
+    version = 6 if ":" in source[0] else 4
+    if isinstance(destination, tuple):
+        host, port = destination[:2]
+    else:
+        host, port = f"unix:{destination}", 0
+    text = f"PROXY TCP{version} {source[0]} {host} {source[1]} {port}\r\n"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def writeProxyHeader2(
+    source: Any,
+    destination: Any,
+    *,
+    isDatagram: bool = False,
+    tlvs: Iterable[tuple[int, bytes]] = (),
+) -> bytes:
+    """
+    A header of version 2, with a checksum.
+
+    Where one of the addresses is that of a unix socket, it tells nothing else.
+
+    @param tlvs: further values: type and value.
+    """
+    family = transport = 0
+    addresses = b""
+    if isinstance(source, tuple) and isinstance(destination, tuple):
+        transport = _DATAGRAM if isDatagram else _STREAM
+        family, addresses = _packed(source, destination)
+    rest = addresses + b"".join(
+        b"%c%b%b" % (type, len(value).to_bytes(2, "big"), value) for type, value in tlvs
+    )
+    fixed = b"%b%c%c%b" % (
+        _SIGNATURE,
+        0x21 if family else 0x20,
+        family << 4 | transport,
+        (len(rest) + 7).to_bytes(2, "big"),
+    )
+    header = fixed + rest + b"%c\0\4" % _CRC32C
+    return header + crc32c(header + b"\0\0\0\0").to_bytes(4, "big")
+
+
+def _packed(source: Any, destination: Any) -> tuple[int, bytes]:
+    """
+    The family's number, and the addresses: both of one family, the smaller one if both
+    fit.
+    """
+    hosts = [ip_address(each[0].partition("%")[0]) for each in (source, destination)]
+    packed = [host.packed for host in hosts]
+    if all(isinstance(host, IPv6Address) for host in hosts):
+        if all(each.startswith(_MAPPED) for each in packed):
+            packed = [each[12:] for each in packed]
+    elif any(isinstance(host, IPv6Address) for host in hosts):
+        packed = [each if len(each) == 16 else _MAPPED + each for each in packed]
+    ports = [each[1].to_bytes(2, "big") for each in (source, destination)]
+    family = 1 if len(packed[0]) == 4 else 2
+    return family, b"".join(packed + ports)
+
+
+_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def _table() -> tuple[int, ...]:
+    entries = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        entries.append(value)
+    return tuple(entries)
+
+
+_crcTable = _table()
+
+
+def crc32c(data: bytes) -> int:
+    """
+    The checksum of version 2 (RFC 3309, appendix A).
+    """
+    value = 0xFFFFFFFF
+    table = _crcTable
+    for byte in data:
+        value = table[(value ^ byte) & 0xFF] ^ value >> 8
+    return value ^ 0xFFFFFFFF

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...config.cidr import Network, parseNetwork, unmapped
+from ...config.access import AccessRule, parseAccessRule, verdict
 from ...config.directive import HTTP_ANY, Where, directive, nothing, oneOf
 
 if TYPE_CHECKING:
@@ -22,35 +22,6 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "OPTIONS")
     + ("PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRule:
-    """
-    One C{allow} or C{deny}.
-
-    @ivar network: C{None} for C{all}.
-    """
-
-    deny: bool
-    network: Network | None
-
-
-def _rule(node: Node) -> AccessRule:
-    """
-    nginx: ngx_http_access_rule()
-    """
-    word = node.words[0]
-    deny = node.name == "deny"
-    if word == "all":
-        return AccessRule(deny, None)
-    try:
-        network, meaningless = parseNetwork(word)
-    except ValueError:
-        raise node.error(f'invalid parameter "{word}"', word=0) from None
-    if meaningless:
-        node.warning(f"low address bits of {word} are meaningless")
-    return AccessRule(deny, network)
 
 
 def _methods(node: Node) -> frozenset[bytes]:
@@ -76,7 +47,7 @@ class AccessOptions:
     rules: tuple[AccessRule, ...] = directive(
         ("allow", "deny"),
         HTTP_ANY | Where.LIMIT_EXCEPT,
-        _rule,
+        parseAccessRule,
         default=(),
         repeat=True,
         type="address | network | unix: | all",
@@ -107,22 +78,6 @@ class AccessOptions:
         type="method ...",
         doc="Another configuration for all methods but these.",
     )
-
-
-def verdict(rules: tuple[AccessRule, ...], address: bytes) -> bool | None:
-    """
-    May a client with this address in?
-
-    @param address: in network order; empty for a unix socket.
-    @return: C{None} when no rule says.
-
-    nginx: ngx_http_access_handler()
-    """
-    address = unmapped(address)
-    for rule in rules:
-        if rule.network is None or rule.network.contains(address):
-            return not rule.deny
-    return None
 
 
 def compileAccess(block: Block, build: Any) -> Callable[[Request], bool] | None:

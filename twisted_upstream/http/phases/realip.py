@@ -7,52 +7,23 @@ nginx: ngx_http_realip_module.c, ngx_http_get_forwarded_addr()
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from ...config.cidr import Network, inAny, parseNetwork
+from ...config.cidr import Network, inAny
 from ...config.directive import HTTP_ANY, directive, flag, text
 from ...net.sockaddr import parseLiteral
+from ...net.trusted import trustedNetworks
 from ...wire.fields import firstValue
 
 if TYPE_CHECKING:
     from ...config.build import Block
-    from ...config.syntax import Node
     from ..request import Request
 
 
 _port = re.compile(r"0*[0-9]{1,5}", re.ASCII)
-
-
-def _networks(node: Node) -> tuple[Network, ...]:
-    """
-    nginx: ngx_http_realip_from()
-    """
-    word = node.words[0]
-    try:
-        network, meaningless = parseNetwork(word)
-    except ValueError:
-        return _resolved(node, word)
-    if meaningless:
-        node.warning(f"low address bits of {word} are meaningless")
-    return (network,)
-
-
-def _resolved(node: Node, name: str) -> tuple[Network, ...]:
-    """
-    A name stands for the addresses it has when the configuration is read.
-    """
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise node.error(
-            f'host not found in set_real_ip_from "{name}"', word=0
-        ) from None
-    addresses = {str(sockaddr[0]) for *_, sockaddr in found}
-    return tuple(parseNetwork(address)[0] for address in sorted(addresses))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +35,7 @@ class RealipOptions:
     trusted: tuple[tuple[Network, ...], ...] = directive(
         "set_real_ip_from",
         HTTP_ANY,
-        _networks,
+        trustedNetworks,
         default=(),
         repeat=True,
         type="address | network | unix:",

@@ -1,12 +1,12 @@
 """
-Tests for L{twisted_upstream.http.proxy_protocol}.
+Tests for L{twisted_upstream.upstream.proxy_protocol}.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.http.proxy_protocol import TLV_PREFIX, tlvVariable, variables
+from twisted_upstream.upstream.proxy_protocol import addProxyProtocolVariables
 from twisted_upstream.variables import Variables
 from twisted_upstream.wire.proxy_protocol import ProxyHeader
 
@@ -41,8 +41,7 @@ class VariableTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.variables = Variables()
-        self.variables.add(variables())
-        self.variables.addPrefix(TLV_PREFIX, tlvVariable)
+        addProxyProtocolVariables(self.variables, lambda r: r.connection.proxied)
         header = ProxyHeader(4, (b"192.0.2.1", 123), (b"192.0.2.2", 0), b"\1\0\2h2")
         self.request = FakeRequest(header)
 
@@ -66,24 +65,24 @@ class VariableTests(SynchronousTestCase):
         Without a header they have no value, and nothing is logged.
         """
         self.request = FakeRequest(None)
-        for name in (*variables(), TLV_PREFIX + "alpn", TLV_PREFIX + "nonsense"):
-            self.assertIsNone(self.get(name))
+        for name in ("addr", "port", "server_addr", "tlv_alpn", "tlv_nonsense"):
+            self.assertIsNone(self.get(f"proxy_protocol_{name}"))
         self.assertEqual(self.request.logged, [])
 
     def test_values(self) -> None:
         """
         Further values by name and number; one that is absent has no value.
         """
-        self.assertEqual(self.get(TLV_PREFIX + "alpn"), b"h2")
-        self.assertEqual(self.get(TLV_PREFIX + "0x01"), b"h2")
-        self.assertIsNone(self.get(TLV_PREFIX + "ssl_cn"))
+        self.assertEqual(self.get("proxy_protocol_tlv_alpn"), b"h2")
+        self.assertEqual(self.get("proxy_protocol_tlv_0x01"), b"h2")
+        self.assertIsNone(self.get("proxy_protocol_tlv_ssl_cn"))
         self.assertEqual(self.request.logged, [])
 
     def test_wrong(self) -> None:
         """
         A name that nobody knows has no value and is logged.
         """
-        self.assertIsNone(self.get(TLV_PREFIX + "nonsense"))
+        self.assertIsNone(self.get("proxy_protocol_tlv_nonsense"))
         self.assertEqual(
             self.request.logged,
             [("error", 'unknown PROXY protocol TLV "nonsense"')],

@@ -1,7 +1,8 @@
 """
-C{log_format} and C{access_log}: a line for each request, its format compiled once.
+C{log_format} and C{access_log}: a line for each request or session, its format
+compiled once.
 
-nginx: C{ngx_http_log_module.c}
+nginx: C{ngx_http_log_module.c}, C{ngx_stream_log_module.c}
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config.directive import HTTP_ANY, Where, directive
-from ..config.syntax import ConfigError, Node
-from ..config.values import Template, parseSize, parseTemplate, parseTime
-from ..variables import escapeJSON, escapeLog
+from .config.directive import HTTP_ANY, Where, directive
+from .config.syntax import ConfigError, Node
+from .config.values import Template, parseSize, parseTemplate, parseTime
+from .variables import escapeJSON, escapeLog
 
 if TYPE_CHECKING:
-    from ..config.build import Block
-    from ..logs import Logs
-    from ..variables import Value, Variables
+    from .config.build import Block
+    from .logs import Logs
+    from .variables import Value, Variables
 
 _COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent'
@@ -31,6 +32,9 @@ _ESCAPES: dict[str, tuple[Callable[[bytes], bytes] | None, bytes]] = {
     "json": (escapeJSON, b""),
     "none": (None, b""),
 }
+
+
+_PLACES = HTTP_ANY | Where.IF | Where.LIMIT_EXCEPT | Where.STREAM | Where.STREAM_SERVER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +73,7 @@ class AccessLogLine:
 
     node: Node
     path: str
-    format: str = "combined"
+    format: str = ""
     buffer: int = 0
     flush: float | None = None
     gzip: int = 0
@@ -84,7 +88,7 @@ def _accessLog(node: Node) -> AccessLogLine:
         return AccessLogLine(node=node, path="")
     if path.startswith("syslog:"):
         raise node.error("logging to syslog is not supported", word=0)
-    name = "combined"
+    name = ""
     buffer, flush, gzip = 0, None, 0
     condition: Template | None = None
     for index, word in enumerate(node.words[1:], 1):
@@ -130,12 +134,12 @@ def _accessLog(node: Node) -> AccessLogLine:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessLogOptions:
     """
-    Access logs.
+    Access logs, the same for http and stream.
     """
 
     formats: tuple[LogFormat, ...] = directive(
         "log_format",
-        Where.HTTP,
+        Where.HTTP | Where.STREAM,
         _format,
         arity=(2, None),
         repeat=True,
@@ -144,16 +148,17 @@ class AccessLogOptions:
     )
     logs: tuple[AccessLogLine, ...] = directive(
         "access_log",
-        HTTP_ANY | Where.IF | Where.LIMIT_EXCEPT,
+        _PLACES,
         _accessLog,
         arity=(1, None),
         repeat=True,
         default=(),
-        doc="Where requests are logged, in which format, and which of them.",
+        doc="Where requests or sessions are logged, in which format, and which of"
+        " them.",
     )
     openLogFileCache: str = directive(
         "open_log_file_cache",
-        HTTP_ANY,
+        _PLACES,
         lambda node: node.words[0],
         arity=(1, 4),
         default="off",
@@ -167,22 +172,36 @@ class AccessLogs:
     """
 
     def __init__(
-        self, block: Block, logs: Logs, variables: Variables, prefix: str
+        self,
+        block: Block,
+        logs: Logs,
+        variables: Variables,
+        prefix: str,
+        *,
+        combined: bool,
     ) -> None:
         """
-        @param block: C{http}.
+        @param block: C{http} or C{stream}.
         @param prefix: names with variables are relative to it.
+        @param combined: is there the format C{combined}, and a log where nothing was
+            said?
         @raise ConfigError: a format is defined twice.
         """
         self._logs = logs
         self._prefix = prefix
         self._variables = variables
-        self._formats = {"combined": LogFormat(node=None, name="", text=_COMBINED)}
+        self._combined = combined
+        self._formats: dict[str, LogFormat] = {}
+        if combined:
+            self._formats["combined"] = LogFormat(node=None, name="", text=_COMBINED)
         for each in block.of(AccessLogOptions).formats:
             if each.name in self._formats and each.node is not None:
                 raise each.node.error(f'duplicate "log_format" name "{each.name}"')
             self._formats[each.name] = each
         self._values: dict[str, Value] = {}
+        if block.of(AccessLogOptions).logs:
+            # Files are made even where all inner places have others.
+            self.compile(block)
 
     def compile(self, block: Block) -> list[Callable[[Any], None]]:
         """
@@ -191,9 +210,11 @@ class AccessLogs:
         @raise ConfigError: a format is unknown, or has an unknown variable.
         """
         lines = block.of(AccessLogOptions).logs
-        if not lines:
+        if not lines and self._combined:
             return [self._line(None, "logs/access.log", "combined")]
-        return [self._line(line, line.path, line.format) for line in lines if line.path]
+        made = [self._line(line, line.path, line.format) for line in lines if line.path]
+        # "off" turns off what stands beside it, too.
+        return made if len(made) == len(lines) else []
 
     def _line(
         self, line: AccessLogLine | None, path: str, name: str
@@ -213,6 +234,11 @@ class AccessLogs:
         return log
 
     def _value(self, name: str, line: AccessLogLine | None) -> Value:
+        if not name:
+            if not self._combined:
+                assert line is not None
+                raise line.node.error("log format is not specified")
+            name = "combined"
         found = self._values.get(name)
         if found is None:
             form = self._formats.get(name)

@@ -1,0 +1,1 @@
+`stream`: TCP and unix connections are passed to servers and groups, with `proxy_pass` (variables too), `proxy_next_upstream`, rates, half-close, PROXY headers of both versions in and out, `allow`, `deny`, `set_real_ip_from`, `map`, `geo`, `set`, `return`, `pass`, virtual servers, access and error logs, and nginx's variables of sessions.

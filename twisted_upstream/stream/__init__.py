@@ -1,0 +1,3 @@
+"""
+C{stream{}}: connections and datagrams passed on as they are.
+"""
