@@ -208,13 +208,21 @@ class ProxyHeaderTests(StreamCase):
         stream = self.stream(PROXIED)
         client = stream.connect(data=b"GET / HTTP/1.0\r\n")
         self.assertTrue(client.closed)
-        self.assertEqual(self.accessLog(), ["400 16 0 -"])
+        self.assertEqual(self.accessLog(), ["400 0 0 -"])
         self.assertTrue(
             stream.log.has(
                 'broken header: "GET / HTTP/1.0" while reading PROXY protocol, client:'
                 " 192.0.2.1, server: 0.0.0.0:8080"
             )
         )
+
+    def test_brokenStart(self) -> None:
+        """
+        A line that begins wrong is refused before its end.
+        """
+        stream = self.stream(PROXIED)
+        self.assertTrue(stream.connect(data=b"PROXY INVALID").closed)
+        self.assertEqual(self.accessLog(), ["400 0 0 -"])
 
     def test_endOfHeader(self) -> None:
         """
@@ -224,7 +232,7 @@ class ProxyHeaderTests(StreamCase):
         client = stream.connect(data=b"PROXY TC")
         stream.ends(client)
         self.assertTrue(client.closed)
-        self.assertEqual(self.accessLog(), ["400 8 0 -"])
+        self.assertEqual(self.accessLog(), ["400 0 0 -"])
 
     def test_silence(self) -> None:
         """

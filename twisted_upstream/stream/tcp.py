@@ -123,6 +123,8 @@ class TCPSession(Session):
     # ---- before there is a server ---------------------------------------------------
 
     def _proxyHeaderReceived(self, data: bytes) -> None:
+        # The header is not the client's own.
+        self.transport.bytesReceived -= len(data)
         if self.early:
             data = self.early + data
         try:
@@ -135,9 +137,8 @@ class TCPSession(Session):
             self.early = data
             return
         self.proxied, size = found
-        # It is not the client's.
-        self.transport.bytesReceived -= size
         self.early = data[size:]
+        self.transport.bytesReceived += len(self.early)
         self.dataReceived = self._held
         self.ended = self._endedEarly
         self.deadline.clear()

@@ -21,7 +21,7 @@ _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 #: Bytes of version 2 in front of the addresses: signature, command, family, length.
 _FIXED = 16
 
-_START1 = b"PROXY "
+_STARTS1 = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN")
 _UNKNOWN1 = b"PROXY UNKNOWN"
 # An address is not parsed: nginx takes any mixture of these characters, even none.
 _line1 = re.compile(
@@ -185,7 +185,10 @@ def _read1(data: bytes) -> tuple[ProxyHeader | None, int] | None:
             return None, end + 2
     elif b"\n" in data:
         raise _broken(data)
-    if len(data) >= MAX_HEADER or not data.startswith(_START1[: len(data)]):
+    # Nobody waits for the end of a line that begins wrong.
+    if len(data) >= MAX_HEADER or not any(
+        data.startswith(start[: len(data)]) for start in _STARTS1
+    ):
         raise _broken(data)
     return None
 
