@@ -120,7 +120,7 @@ class StreamBuild:
         self._accessLogs: AccessLogs | None = None
         self._makeResolver = makeResolver
         self._problems: list[Problem] = []
-        self.groups = UpstreamGroups(surroundings, self.compile)
+        self.groups = UpstreamGroups(surroundings, self.compile, prefix)
 
     # ---- what phases and contents ask -----------------------------------------------
 

@@ -8,7 +8,7 @@ C{ngx_stream_core_run_phases()}
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
@@ -68,6 +68,7 @@ class Session:
         "isEnded",
         "limitConnStatus",
         "listening",
+        "_notes",
         "number",
         "peer",
         "proxied",
@@ -104,6 +105,7 @@ class Session:
         self._phase = 0
         self.isEnded = False
         self.held: Held | None = None
+        self._notes: dict[Any, Any] | None = None
         self.limitConnStatus: bytes | None = None
 
     # ---- what the two kinds do differently ------------------------------------------
@@ -242,6 +244,15 @@ class Session:
         if self._binary is None:
             self._binary = binaryAddress(self.peer)
         return self._binary
+
+    @property
+    def notes(self) -> dict[Any, Any]:
+        """
+        What balancers remember of this session; most remember nothing.
+        """
+        if self._notes is None:
+            self._notes = {}
+        return self._notes
 
     def variable(self, name: str) -> bytes:
         """
