@@ -7,16 +7,11 @@ the pictures of balancing.md, from the simulation itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from twisted_upstream.balance.ewma import RandomTwoEwma
-from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
-from twisted_upstream.balance.least_time import LeastTime, RandomTwoLeastTime
-from twisted_upstream.balance.load import LeastConn, RandomChoice
 from twisted_upstream.balance.peers import Peer
-from twisted_upstream.balance.round_robin import RoundRobin
-from twisted_upstream.interfaces import IClient, IPeerInit
+from twisted_upstream.interfaces import IClient
 from twisted_upstream.testing.simulation import Servers, SimulatedClient, Simulation
 
 FOLDER = Path(__file__).resolve().parent / "pictures"
@@ -32,30 +27,23 @@ EVENTS = ((15, 30, "b fails"), (40, 55, "a is 10x slower"), (65, 80, "d is down"
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 180, 48, 24, 40
 
 
-def keyOf(client: IClient) -> bytes:
-    """
-    What C{hash} looks at.
-    """
-    return client.variable("key")
-
-
-#: File name, title, and how the method is made.
-METHODS: Sequence[tuple[str, str, Callable[[], IPeerInit]]] = (
-    ("round_robin", "round robin", RoundRobin),
-    ("least_conn", "least_conn", LeastConn),
-    ("random", "random", RandomChoice),
-    ("random_two", "random two", lambda: RandomChoice(two=True)),
-    ("least_time", "least_time header", lambda: LeastTime("header")),
-    (
-        "random_two_least_time",
-        "random two least_time",
-        lambda: RandomTwoLeastTime("header"),
-    ),
-    ("random_two_ewma", "random two least_time=ewma", RandomTwoEwma),
-    ("hash", "hash", lambda: Hash(keyOf)),
-    ("hash_consistent", "hash … consistent", lambda: ConsistentHash(keyOf)),
-    ("ip_hash", "ip_hash", IpHash),
-)
+#: File name and line of each method.
+METHODS = {
+    "round_robin": "",
+    "least_conn": "least_conn;",
+    "least_time": "least_time header;",
+    "random": "random;",
+    "random_two": "random two;",
+    "random_two_least_time": "random two least_time;",
+    "random_two_ewma": "random two least_time=ewma;",
+    "hash": "hash $key;",
+    "hash_consistent": "hash $key consistent;",
+    "hash_bounded": "hash $key bounded=1.25;",
+    "ip_hash": "ip_hash;",
+    "vnswrr": "vnswrr;",
+    "iwrr": "iwrr;",
+    "consistent_hash": "consistent_hash $key;",
+}
 
 
 def clientOf(number: int) -> IClient:
@@ -66,7 +54,7 @@ def clientOf(number: int) -> IClient:
     return SimulatedClient(spread.to_bytes(4, "big"), b"%d" % spread)
 
 
-def simulate(make: Callable[[], IPeerInit]) -> Simulation:
+def simulate(method: str, slowStart: int = 0) -> Simulation:
     """
     The script that all pictures share.
     """
@@ -74,10 +62,10 @@ def simulate(make: Callable[[], IPeerInit]) -> Simulation:
     servers.fail("b", 15, 30)
     servers.slow("a", 40, 55, 0.2)
     peers = {
-        name: Peer(name, name, weight=weight, failTimeout=3)
+        name: Peer(name, name, weight=weight, failTimeout=3, slowStart=slowStart)
         for name, weight in WEIGHTS.items()
     }
-    simulation = Simulation(make(), peers.values(), servers)
+    simulation = Simulation(method, peers.values(), servers)
 
     def down() -> None:
         simulation.replacePeers([peers[name] for name in "abc"])
@@ -87,10 +75,11 @@ def simulate(make: Callable[[], IPeerInit]) -> Simulation:
     return simulation
 
 
-def picture(title: str, attempts: Mapping[str, Sequence[int]]) -> str:
+def picture(title: str, simulation: Simulation) -> str:
     """
     Shares of the servers, one on top of the other, second by second.
     """
+    attempts = simulation.attempts
     totals = [
         sum(_at(attempts.get(name, ()), second) for name in WEIGHTS) or 1
         for second in range(SECONDS)
@@ -144,10 +133,12 @@ def pictures() -> dict[str, str]:
     """
     Every picture, by the name of its file.
     """
-    return {
-        f"{name}.svg": picture(title, simulate(make).attempts)
-        for name, title, make in METHODS
+    drawn = {
+        f"{name}.svg": picture(text.rstrip(";") or "round robin", simulate(text))
+        for name, text in METHODS.items()
     }
+    drawn["slow_start.svg"] = picture("round robin, slow_start=8s", simulate("", 8))
+    return drawn
 
 
 def main() -> None:

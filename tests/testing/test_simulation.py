@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_upstream.balance.peers import Peer
 from twisted_upstream.balance.round_robin import RoundRobin
+from twisted_upstream.config.syntax import ConfigError
 from twisted_upstream.testing.simulation import Servers, SimulatedClient, Simulation
 
 
@@ -123,3 +124,34 @@ class SimulationTests(SynchronousTestCase):
         client = SimulatedClient(b"\x7f\0\0\1", b"key")
         self.assertEqual(client.variable("any"), b"key")
         self.assertEqual(client.address, b"\x7f\0\0\1")
+
+
+class BalancerOfTests(SynchronousTestCase):
+    """
+    Balancers by their lines.
+    """
+
+    def test_layers(self) -> None:
+        """
+        Lines are nested as in a configuration, whatever their order; a queue lets
+        requests wait for a server.
+        """
+        servers = Servers(1.0)
+        done = Simulation(
+            "queue 100 timeout=50; least_conn;",
+            [Peer("a", "a", maxConns=1), Peer("b", "b", maxConns=1)],
+            servers,
+        )
+        done.run(10, 3)
+        self.assertEqual((done.busy, done.refused), (0, 0))
+        self.assertGreater(done.elapsed, 11)
+        self.assertEqual(done.clock.getDelayedCalls(), [])
+
+    def test_wrong(self) -> None:
+        """
+        A line that is wrong is told of; so is one that is unknown.
+        """
+        for text in ("random three;", "rando;"):
+            self.assertRaises(
+                ConfigError, Simulation, text, [Peer("a", "a")], Servers()
+            )

@@ -18,8 +18,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from .. import plugins
 from ..balance.peers import Outcome, Peer, Peers
-from ..interfaces import IClient, IPeerGetter, IPeerInit
+from ..balance.round_robin import RoundRobin
+from ..config.syntax import Node, parse
+from ..config.values import Template, Variable, parseTemplate
+from ..interfaces import IBalancer, IClient, IPeerGetter, IPeerInit
+from ..upstream.group import BalancerLine, Surroundings
+from ..upstream.zones import Zones
 
 
 @implementer(IClient)
@@ -93,6 +99,44 @@ class Servers:
         return self._seconds, Outcome.OK
 
 
+def balancerOf(text: str, surroundings: Surroundings) -> IPeerInit:
+    """
+    The balancer that lines of C{upstream{}} make, layers included:
+    C{"least_conn; queue 10;"}.
+
+    @param text: empty: round robin.
+    @raise ConfigError: a line is wrong, or there is no such balancer.
+    """
+    nodes = parse(text, "simulation", lambda pattern, node: []).nodes
+    found = plugins.find(IBalancer)
+    beside = frozenset(node.name for node in nodes)
+    for node in nodes:
+        if node.name not in found:
+            raise node.error(f'unknown balancer "{node.name}"')
+    balancer: IPeerInit = RoundRobin()
+    for node in sorted(nodes, key=lambda node: found[node.name].layer):
+        plugin = found[node.name]
+        line = BalancerLine(node, "simulated", _compile, surroundings, Zones(), beside)
+        balancer = plugin.peerInit(line, balancer if plugin.layer else None)
+    return balancer
+
+
+def _compile(text: Template | str, node: Node) -> Callable[[Any], bytes]:
+    template = parseTemplate(text) if isinstance(text, str) else text
+
+    def value(client: Any) -> bytes:
+        return b"".join(
+            [
+                client.variable(part.name)
+                if isinstance(part, Variable)
+                else part.encode("utf-8", "surrogateescape")
+                for part in template.parts
+            ]
+        )
+
+    return value
+
+
 class Simulation:
     """
     One group of servers under load.
@@ -114,7 +158,7 @@ class Simulation:
 
     def __init__(
         self,
-        balancer: IPeerInit,
+        balancer: IPeerInit | str,
         primary: Iterable[Peer],
         servers: Servers,
         *,
@@ -123,6 +167,7 @@ class Simulation:
         seed: int = 1,
     ) -> None:
         """
+        @param balancer: one, or lines of C{upstream{}} as L{balancerOf} takes them.
         @param interval: the length of what is counted together, in seconds.
         @param seed: of all chance: arrivals, and methods that draw.
         """
@@ -131,6 +176,16 @@ class Simulation:
         self.random = Random(seed)
         self.attempts: dict[str, list[int]] = {}
         self.answered = self.failed = self.refused = self.busy = 0
+        if isinstance(balancer, str):
+            balancer = balancerOf(
+                balancer,
+                Surroundings(
+                    clock=self.clock,
+                    random=self.random,
+                    lookUp=lambda name: (),
+                    wallClock=self.clock.seconds,
+                ),
+            )
         self._balancer = balancer
         self._servers = servers
         self._interval = interval
