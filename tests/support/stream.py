@@ -123,6 +123,7 @@ class MemoryStream:
         self.build = StreamBuild(
             block,
             prefix=prefix,
+            directory=prefix,
             logs=self._logs,
             served=self.served,
             variables=variables,

@@ -353,6 +353,20 @@ def directive(
     return field(default=default, metadata={_METADATA: declaration})
 
 
+def relocated(options: type[Any], where: Where) -> type[Any]:
+    """
+    The same directives in other places.
+    """
+    fields = []
+    for each in dataclasses.fields(options):
+        declaration = dataclasses.replace(each.metadata[_METADATA], where=where)
+        moved = field(default=each.default, metadata={_METADATA: declaration})
+        fields.append((each.name, each.type, moved))
+    return dataclasses.make_dataclass(
+        f"{options.__name__}Elsewhere", fields, frozen=True, kw_only=True
+    )
+
+
 def bind(options: type[Any], prefix: str) -> list[Directive]:
     """
     The directives of an options class.

@@ -29,7 +29,8 @@ from ..logs import ErrorLogOptions
 from ..maps.names import addNames
 from ..net.listen import ListenLine
 from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
-from ..tls.options import HTTPTLSOptions
+from ..tls.options import HTTPTLSOptions, checkCertificates
+from ..tls.variables import tlsVariables
 from ..upstream.fetch import Fetcher
 from ..upstream.group import UpstreamGroup, UpstreamGroups
 from ..upstream.options import IGNORABLE, PassOptions, passOptionsOf
@@ -57,7 +58,6 @@ from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
 from .routing import Address, ServedBy, Server
 from .server import HTTPServerFactory
-from .tls_variables import tlsVariables
 from .variables import addVariables
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ class HTTPBuild:
         addUpstreamVariables(variables)
         addProxyProtocolVariables(variables, lambda request: request.connection.proxied)
         variables.add(limits.variables())
-        variables.add(tlsVariables())
+        variables.add(tlsVariables(lambda request: request.connection.tls))
         for name in self._dialects:
             with self._collecting():
                 self._dialectVariables(name)
@@ -431,15 +431,9 @@ class HTTPBuild:
         default = tls.servers.get(address.default)
         if default is None:
             return
-        only = default.tls.reject and not default.tls.options.certificates
-        for each in tls.servers.values():
-            if each.tls.hasContext or (each is not default and not only):
-                continue
-            node = found.tls.node
-            raise node.error(
-                'no "ssl_certificate" is defined for the "listen ... ssl" directive in'
-                f" {node.path}:{node.line}"
-            )
+        checkCertificates(
+            default.tls, [each.tls for each in tls.servers.values()], found.tls.node
+        )
 
     # ---- locations ------------------------------------------------------------------
 

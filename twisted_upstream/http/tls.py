@@ -66,11 +66,18 @@ class AddressTLS:
         peerName: Sockaddr,
         factory: HTTPServerFactory,
         reactor: Reactor,
+        hostName: Sockaddr | None = None,
+        passes: int = 0,
     ) -> None:
         """
         A client has connected.
+
+        @param hostName: the address that stream has passed it on to.
         """
-        HTTPAccept(self, sock, peerName, factory, reactor, self._turns).start()
+        accept = HTTPAccept(self, sock, peerName, factory, reactor, self._turns)
+        if hostName is not None:
+            accept.setHostName(hostName)
+        accept.start()
 
 
 class ClientTLS:
@@ -84,7 +91,7 @@ class ClientTLS:
     @ivar socket: C{None}: it is no TLS, although this is the address for it.
     @ivar certificate: the client's, in DER; empty: none.
     @ivar result: of its verification; 0: nothing is wrong with it.
-    @ivar status: what its authority says against it.
+    @ivar ocspStatus: what its authority says against it.
     """
 
     __slots__ = (
@@ -95,8 +102,8 @@ class ClientTLS:
         "name",
         "result",
         "server",
+        "ocspStatus",
         "socket",
-        "status",
     )
 
     def __init__(self, address: AddressTLS, server: Server) -> None:
@@ -106,7 +113,7 @@ class ClientTLS:
         self.name: bytes | None = None
         self.socket: TLSSocket | None = None
         self.result = 0
-        self.status = ""
+        self.ocspStatus = ""
         self._certificate: bytes | None = None
         #: Of variables: computed once.
         self.kept: dict[str, Any] = {}
@@ -172,7 +179,7 @@ class ClientTLS:
         tls = self.address.servers[request.server].tls
         if tls.verify == "off":
             return False
-        found = tls.complaint(self.result, bool(self.certificate), self.status)
+        found = tls.complaint(self.result, bool(self.certificate), self.ocspStatus)
         if found is None:
             return False
         self._refuse(request, *found)
@@ -237,6 +244,12 @@ class HTTPAccept(Accept):
         protocol.host = sock.getsockname() or None
         protocol.deadline.expired = self._timedOut
 
+    def setHostName(self, hostName: Sockaddr) -> None:
+        """
+        The client was passed on to this address.
+        """
+        self._protocol.host = hostName
+
     def start(self) -> None:
         """
         Begin: the first bytes are often there already.
@@ -251,6 +264,7 @@ class HTTPAccept(Accept):
         A PROXY header has come.
         """
         self._protocol.proxied = header
+        self.receive()
 
     def choose(self) -> Context | int | None:
         """
@@ -326,7 +340,7 @@ class HTTPAccept(Accept):
         def done(status: str) -> None:
             self._giveUp = None
             self._waiting = None
-            self._state.status = status
+            self._state.ocspStatus = status
             self._handOver(transport)
 
         giveUp = checker.check(transport.tls.connection, self, done)

@@ -151,13 +151,14 @@ class SocketDialer:
     """
     Opens connections to socket addresses.
 
-    @ivar deadlines: of its reactor.
+    @ivar reactor: where its sockets are.
+    @ivar deadlines: of that reactor.
     """
 
     _log = Logger()
 
     def __init__(self, reactor: Reactor, deadlines: Deadlines) -> None:
-        self._reactor = reactor
+        self.reactor = self._reactor = reactor
         self.deadlines = self._deadlines = deadlines
 
     def dial(

@@ -70,6 +70,11 @@ from ..stream.proxy import StreamProxyOptions
 from ..stream.realip import StreamRealipOptions
 from ..stream.routing import StreamAddress
 from ..stream.tcp import TCPFactory, TCPSession
+from ..stream.tls_options import (
+    StreamProxyTLSOptions,
+    StreamTLSOptions,
+    StreamUpstreamTLSOptions,
+)
 from ..tls.options import HTTPTLSOptions, TLSFileOptions, TLSOptions
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings, balancerOptions, lookUp
@@ -134,6 +139,8 @@ _OPTIONS = (
     StreamRealipOptions,
     StreamServerOptions,
     StreamTableOptions,
+    StreamTLSOptions,
+    StreamProxyTLSOptions,
 )
 
 #: What makes the protocols of a listening address.
@@ -148,6 +155,7 @@ def makeGrammar() -> Grammar:
     for options in _OPTIONS:
         grammar.add(options)
     grammar.add(balancerOptions())
+    grammar.add(StreamUpstreamTLSOptions, "proxy")
     dialects = plugins.find(IDialect)
     for name in dialects:
         grammar.add(passOptionsOf(dialects, name), name)
@@ -277,6 +285,7 @@ class Cycle:
         }
         what: dict[str, Any] = {
             "prefix": self._configuration.prefix,
+            "directory": os.path.dirname(os.path.abspath(self._configuration.path)),
             "logs": self._logs,
             "variables": variables,
             "surroundings": Surroundings(
@@ -294,14 +303,7 @@ class Cycle:
         }
         build: HTTPBuild | StreamBuild
         if block.node.name == "http":
-            path = os.path.abspath(self._configuration.path)
-            build = HTTPBuild(
-                block,
-                served=ServedBy(**around),
-                dial=self._dial,
-                directory=os.path.dirname(path),
-                **what,
-            )
+            build = HTTPBuild(block, served=ServedBy(**around), dial=self._dial, **what)
         else:
             build = StreamBuild(
                 block,
@@ -515,14 +517,17 @@ class Cycle:
             return None
         factory = opened.factories.get(sockaddr, opened.factory)
         reactor = self._reactor
+        gate = factory.address.tls
+
+        def takeSocket(
+            transport: SocketTransport, local: Sockaddr, early: bytes, passes: int
+        ) -> None:
+            peerName = transport.peerName
+            gate.accept(transport.release(), peerName, factory, reactor, local, passes)
 
         def take(
             transport: SocketTransport, local: Sockaddr, early: bytes, passes: int
         ) -> None:
-            if factory.address.tls is not None and not early:
-                sock, peerName = transport.release(), transport.peerName
-                factory.address.tls.accept(sock, peerName, factory, reactor)
-                return
             protocol = factory.buildProtocol()
             if isinstance(protocol, TCPSession):
                 protocol.passes = passes
@@ -534,7 +539,7 @@ class Cycle:
             transport.resumeProducing()
             transport.doRead()
 
-        return take
+        return take if gate is None else takeSocket
 
     def drain(self) -> Deferred[None]:
         """

@@ -23,6 +23,8 @@ from ..logs import ErrorLogOptions
 from ..maps.define import defineMaps
 from ..maps.names import addNames
 from ..net.sockaddr import Sockaddr, sockaddrName
+from ..tls.options import checkCertificates
+from ..tls.variables import tlsVariables
 from ..upstream.group import UpstreamGroups
 from ..upstream.proxy_protocol import addProxyProtocolVariables
 from . import limits
@@ -33,9 +35,19 @@ from .listen import StreamServerOptions
 from .options import StreamOptions
 from .proxy import StreamProxy, StreamProxyOptions
 from .realip import compileRealip
-from .routing import ACCESS, LIMITS, POST_ACCEPT, SETS, StreamAddress, StreamServer
+from .routing import (
+    ACCESS,
+    LIMITS,
+    POST_ACCEPT,
+    PREREAD,
+    SETS,
+    TLS,
+    StreamAddress,
+    StreamServer,
+)
 from .tcp import TCPFactory
-from .variables import addVariables
+from .tls_options import StreamProxyTLSOptions, StreamTLSOptions
+from .variables import PREREAD_VARIABLES, addVariables, tlsOf
 
 if TYPE_CHECKING:
     from ..config.build import Block
@@ -44,10 +56,12 @@ if TYPE_CHECKING:
     from ..logs import Logs
     from ..net.dialer import SocketDialer
     from ..net.listen import ListenLine
+    from ..tls.build import TLSBuild
     from ..upstream.connection import UpstreamFactory
     from ..upstream.group import Surroundings
     from ..upstream.served import Served
     from ..variables import Value, Variables
+    from .upstream_tls import StreamUpstreamTLS
 
 
 class StreamSocket:
@@ -60,7 +74,9 @@ class StreamSocket:
         self.address = address
         self.line: ListenLine | None = None
         self.hasDefault = False
-        self.servers: set[StreamServer] = set()
+        self.servers: dict[StreamServer, Block] = {}
+        #: The first line that says C{ssl}.
+        self.tls: ListenLine | None = None
 
     def makeFactory(self, served: Any) -> TCPFactory:
         """
@@ -87,6 +103,7 @@ class StreamBuild:
         block: Block,
         *,
         prefix: str,
+        directory: str,
         logs: Logs,
         served: Served,
         variables: Variables,
@@ -98,6 +115,7 @@ class StreamBuild:
         tables: Tables | None = None,
     ) -> None:
         """
+        @param directory: that of the configuration, which files of TLS are under.
         @param findTaker: who takes the connections of a listening address, for C{pass}.
         @param makeResolver: takes the words and the line of C{resolver}, and its
             time-out in seconds.
@@ -121,6 +139,9 @@ class StreamBuild:
         self._makeResolver = makeResolver
         self._problems: list[Problem] = []
         self.groups = UpstreamGroups(surroundings, self.compile, prefix)
+        self._clock = surroundings.clock
+        self._tls: TLSBuild | None = None
+        self._directory = directory
 
     # ---- what phases and contents ask -----------------------------------------------
 
@@ -159,6 +180,8 @@ class StreamBuild:
         addVariables(self.variables)
         self.variables.add(limits.variables())
         addProxyProtocolVariables(self.variables, lambda session: session.proxied)
+        self.variables.add(tlsVariables(tlsOf))
+        self.variables.add(PREREAD_VARIABLES)
         with self._collecting():
             defineMaps(self.block, self)
         with self._collecting():
@@ -177,6 +200,9 @@ class StreamBuild:
             if block.where is Where.STREAM_SERVER:
                 with self._collecting():
                     self._server(block, addresses)
+        for found in addresses.values():
+            with self._collecting():
+                self._bindTLS(found)
         self.sockets = list(addresses.values())
         for error in self.variables.check():
             self._problems += error.problems
@@ -226,7 +252,7 @@ class StreamBuild:
             self._bindContent(server, block)
         for line in options.listens:
             for sockaddr in line.sockaddrs:
-                found = self._address(sockaddr, line, server, addresses)
+                found = self._address(sockaddr, line, server, block, addresses)
                 with self._collecting():
                     addNames(
                         found.address,
@@ -241,6 +267,7 @@ class StreamBuild:
         sockaddr: Sockaddr,
         line: ListenLine,
         server: StreamServer,
+        block: Block,
         addresses: dict[Sockaddr, StreamSocket],
     ) -> StreamSocket:
         """
@@ -253,7 +280,9 @@ class StreamBuild:
         name = found.address.name
         if server in found.servers:
             raise line.node.error(f"a duplicate listen {name}")
-        found.servers.add(server)
+        found.servers[server] = block
+        if line.tls and found.tls is None:
+            found.tls = line
         if line.options is not None:
             if found.line is not None:
                 raise line.node.error(f"duplicate listen options for {name}")
@@ -266,6 +295,50 @@ class StreamBuild:
         if line.proxyProtocol:
             found.address.proxyProtocol = True
         return found
+
+    @property
+    def tls(self) -> TLSBuild:
+        """
+        What all TLS of a configuration shares.  OpenSSL is imported with it: only who
+        uses it asks.
+        """
+        if self._tls is None:
+            from ..tls.build import TLSBuild
+
+            self._tls = TLSBuild(self.block, self._directory, self._clock, self.compile)
+        return self._tls
+
+    def _bindTLS(self, found: StreamSocket) -> None:
+        """
+        Let an address speak TLS, or listen to it.
+
+        nginx: C{ngx_stream_ssl_init()}
+        """
+        prereads = [
+            server
+            for server, block in found.servers.items()
+            if block.of(StreamTLSOptions).preread
+        ]
+        if found.tls is None and not prereads:
+            return
+        from .gate import StreamAddressTLS, handshakePhase, prereadPhase
+
+        tls = found.address.tls = StreamAddressTLS(self.tls.turns)
+        for server in prereads:
+            server.phases[PREREAD] = prereadPhase
+        if found.tls is None:
+            return
+        for server, block in found.servers.items():
+            options = block.of(StreamTLSOptions)
+            server.phases[TLS] = handshakePhase
+            tls.handshakeTimeouts[server] = options.handshakeTimeout
+            with self._collecting():
+                tls.servers[server] = self.tls.server(
+                    block, "STREAM", options.protocolNames
+                )
+        default = tls.servers.get(found.address.default)
+        if default is not None:
+            checkCertificates(default, tls.servers.values(), found.tls.node)
 
     def _bindResolver(self, server: StreamServer, block: Block) -> None:
         options = block.of(StreamOptions)
@@ -312,6 +385,7 @@ class StreamBuild:
             self.groups,
             address=None if group is not None else self.compile(text, node),
             bind=None if bind is None else self.compile(bind.text, node),
+            tls=self._upstreamTLS(block, node),
             uploadRate=self._compiled(options.uploadRate, node),
             downloadRate=self._compiled(options.downloadRate, node),
             dialer=self._dialer,
@@ -319,6 +393,15 @@ class StreamBuild:
             seconds=self.served.seconds,
             tcpNodelay=block.of(StreamOptions).tcpNodelay,
         )
+
+    def _upstreamTLS(self, block: Block, node: Node) -> StreamUpstreamTLS | None:
+        options = block.of(StreamProxyTLSOptions)
+        if not options.secure:
+            return None
+        from .upstream_tls import StreamUpstreamTLS
+
+        names = tuple(self.compile(name, node) for name in options.protocolNames)
+        return StreamUpstreamTLS(block, self.tls, names)
 
     def _compiled(self, text: Template | None, node: Node) -> Value | None:
         return None if text is None else self.compile(text, node)

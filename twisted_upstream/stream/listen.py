@@ -16,13 +16,12 @@ _FLAGS = {
     "default_server": "isDefault",
     "proxy_protocol": "proxyProtocol",
     "udp": "udp",
+    "ssl": "tls",
 }
-
-_UNSUPPORTED = {"ssl": "ngx_stream_ssl_module"}
 
 
 def _listen(node: Node) -> ListenLine:
-    line = parseListen(node, 0, _FLAGS, _UNSUPPORTED)
+    line = parseListen(node, 0, _FLAGS, {})
     for sockaddr in line.sockaddrs:
         if isinstance(sockaddr, tuple) and not sockaddr[1]:
             raise node.error(

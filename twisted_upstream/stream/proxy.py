@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..upstream.group import UpstreamGroup, UpstreamGroups
     from ..variables import Value
     from .session import Session
+    from .upstream_tls import StreamUpstreamTLS
 
 
 #: Gives up a connection that is being made.
@@ -231,6 +232,7 @@ class StreamProxy:
         *,
         address: Value | None,
         bind: Value | None,
+        tls: StreamUpstreamTLS | None,
         uploadRate: Value | None,
         downloadRate: Value | None,
         dialer: SocketDialer,
@@ -240,11 +242,14 @@ class StreamProxy:
     ) -> None:
         """
         @param group: C{None}: C{address} says it for each session.
+        @param tls: C{None}: there is none.
         """
         self._group = group
         self._groups = groups
         self._address = address
         self._bind = bind
+        self._tls = tls
+        self._host = options.target.constant if options.target is not None else None
         self._dialer = dialer
         self._factory = factory
         self._connectTimeout = options.connectTimeout
@@ -265,7 +270,10 @@ class StreamProxy:
         self.bufferSize = options.bufferSize
         self.timeout = options.timeout
         self.halfClose = options.halfClose
-        self.header: Callable[[Session], bytes] | None = _HEADERS[options.proxyProtocol]
+        header = _HEADERS[options.proxyProtocol]
+        #: Before TLS.
+        self._clearHeader = None if tls is None else header
+        self.header: Callable[[Session], bytes] | None = header if tls is None else None
 
     def uploadRate(self, session: Session) -> int:
         """
@@ -303,6 +311,25 @@ class StreamProxy:
             local = localAddress(text)
             if local is None and text:
                 session.logError("error", f'invalid local address "{text}"')
+        secure = None
+        if self._tls is not None:
+            clear = self._clearHeader
+            host = self._host
+            if host is None:
+                assert self._address is not None
+                host = self._address(session)
+            assert session.upstream is not None and session.upstream.group is not None
+            secure = self._tls.secure(
+                session,
+                host,
+                session.upstream.group.nameBytes,
+                self._dialer,
+                header=b"" if clear is None else clear(session),
+                timeout=self._connectTimeout,
+            )
+            if secure is None:
+                session.upstream.finalize(500)
+                return _nothing
         return self._dialer.dial(
             peer.sockaddr,
             self._factory.buildProtocol(),
@@ -310,7 +337,14 @@ class StreamProxy:
             timeout=self._connectTimeout,
             localAddress=local,
             options=self._dialOptions,
+            secure=secure,
         )
+
+
+def _nothing() -> None:
+    """
+    Gives up what is over.
+    """
 
 
 def _evaluated(value: Value | None, session: Session) -> int:

@@ -75,7 +75,8 @@ class StreamAddress(ServerNames[StreamServer]):
 
     @ivar name: as in logs: C{127.0.0.1:80}.
     @ivar proxyProtocol: do clients begin with a PROXY header?
-    @ivar tls: what accepts TLS; C{None}: nothing does.
+    @ivar tls: a L{StreamAddressTLS<twisted_upstream.stream.gate.StreamAddressTLS>}
+        where TLS, or a look at it, comes before the content; else C{None}.
     """
 
     def __init__(self, name: str, default: StreamServer) -> None:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from ..net.deadline import Deadline
     from ..net.sockaddr import Sockaddr
     from ..net.transport import SocketTransport
+    from ..tls.socket import TLSSocket
     from ..upstream.served import Served
+    from ..wire.client_hello import ClientHello
+    from .gate import StreamGate
     from .proxy import StreamProxy
     from .routing import StreamAddress
 
@@ -54,16 +57,28 @@ class TCPSession(Session):
 
     @ivar end: has the client ended its output?  The error, if the connection is lost.
     @ivar passes: how often it was passed on to get here.
+    @ivar gate: what looks at the client's first bytes, or C{None}.
+    @ivar preread: the hello that it has seen.
+    @ivar socket: of its TLS; C{None}: there is none.  With C{hello}, C{certificate},
+        C{result}, C{ocspStatus} and C{kept} it is what variables tell of it.
     """
 
     __slots__ = (
         "_limit",
+        "certificate",
         "dataReceived",
         "deadline",
         "ended",
         "factory",
+        "gate",
+        "hello",
         "end",
+        "kept",
+        "ocspStatus",
         "passes",
+        "preread",
+        "result",
+        "socket",
         "transport",
     )
 
@@ -81,6 +96,14 @@ class TCPSession(Session):
         self.deadline = deadline
         self.end: BaseException | bool = False
         self.passes = 0
+        self.gate: StreamGate | None = None
+        self.preread: ClientHello | None = None
+        self.hello: ClientHello | None = None
+        self.socket: TLSSocket | None = None
+        self.certificate = b""
+        self.result = 0
+        self.ocspStatus = ""
+        self.kept: dict[str, Any] = {}
         self._limit = 0
         self.dataReceived: Callable[[bytes], None] = self._held
         self.ended: Callable[[BaseException | None], None] = self._endedEarly
@@ -113,6 +136,10 @@ class TCPSession(Session):
             self.transport.setTcpNoDelay(False)
         if self.listening.proxyProtocol:
             self.action = "reading PROXY protocol"
+        if self.gate is not None:
+            self.gate.start()
+            return
+        if self.listening.proxyProtocol:
             self.dataReceived = self._proxyHeaderReceived
             self.ended = self._endedInHeader
             self.deadline.expired = self._clientTimedOut
@@ -232,7 +259,8 @@ class TCPSession(Session):
         """
         Hand the connection to another listening address.
         """
-        if self.early and self.proxied is None:
+        gate = self.gate
+        if self.early and (self.proxied is None or gate is not None):
             self.logError("error", "cannot pass connection with preread data")
             self.finalize(500)
             return
@@ -248,6 +276,8 @@ class TCPSession(Session):
         self.deadline.drop()
         self.transport.drained = None
         self.factory.sessionEnded(self)
+        if gate is not None and self.transport is gate.raw:
+            gate.leave()
         take(self.transport, sockaddr, self.early, self.passes + 1)
 
     def close(self) -> None:

@@ -194,9 +194,13 @@ class UpstreamSession:
                 self.finalize(500)
                 return
         elif isinstance(reason, ConnectTimedOut):
-            session.logError(reason.level, reason.message, reason.errno)
+            if not hasattr(reason, "action"):
+                # As in nginx, a handshake that takes too long is not told.
+                session.logError(reason.level, reason.message, reason.errno)
         else:
-            session.logError("error", str(reason))
+            session.action = getattr(reason, "action", session.action)
+            message = getattr(reason, "message", str(reason))
+            session.logError("error", message, getattr(reason, "errno", 0))
         self._next()
 
     def _next(self) -> None:

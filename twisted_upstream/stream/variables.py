@@ -15,7 +15,10 @@ from ..upstream.attempt import milliseconds
 from ..upstream.variables import eachAttempt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..variables import Getter, Variables
+    from ..wire.client_hello import ClientHello
 
 
 def _text(sockaddr: Any) -> bytes:
@@ -55,6 +58,28 @@ _BUILT_IN: dict[str, Getter] = {
     "upstream_session_time": eachAttempt(lambda a: milliseconds(a.responseTime)),
     "upstream_bytes_sent": eachAttempt(lambda a: b"%d" % a.bytesSent),
     "upstream_bytes_received": eachAttempt(lambda a: b"%d" % a.bytesReceived),
+}
+
+
+def tlsOf(session: Any) -> Any:
+    """
+    What is known of a client's TLS; C{None}: it has none.
+    """
+    return None if getattr(session, "gate", None) is None else session
+
+
+def _preread(describe: Callable[[ClientHello], bytes | None]) -> Getter:
+    def get(session: Any) -> bytes | None:
+        hello: ClientHello | None = getattr(session, "preread", None)
+        return None if hello is None else describe(hello)
+
+    return get
+
+
+PREREAD_VARIABLES: dict[str, Getter] = {
+    "ssl_preread_protocol": _preread(lambda hello: hello.protocolName.encode()),
+    "ssl_preread_server_name": _preread(lambda hello: hello.serverName or b""),
+    "ssl_preread_alpn_protocols": _preread(lambda hello: b",".join(hello.protocols)),
 }
 
 

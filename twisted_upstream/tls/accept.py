@@ -40,6 +40,8 @@ class Accept(Handshake):
     context, that is about everything.  Until then all stays in the kernel.
     """
 
+    #: Is something to be said to who speaks no TLS?
+    takesPlain = True
     #: Reads a PROXY header; C{None}: there is none.
     proxyProtocol: Any = None
 
@@ -56,6 +58,7 @@ class Accept(Handshake):
         """
         A PROXY header has come.
         """
+        self.receive()
 
     def plainReceived(self, sock: sockets.socket) -> None:
         """
@@ -100,9 +103,16 @@ class Accept(Handshake):
             return
         if self.proxyProtocol is not None:
             self._proxyReceived(sock, data)
-        elif not data:
+        else:
+            self.seen(sock, data)
+
+    def seen(self, sock: sockets.socket, data: bytes) -> None:
+        """
+        There is C{data}, and the kernel keeps it.
+        """
+        if not data:
             self.fail(HandshakeFailed("client closed connection"))
-        elif not data[0] & 0x80 and data[0] != 0x16:
+        elif self.takesPlain and not data[0] & 0x80 and data[0] != 0x16:
             self._wait(1)
             self.plainReceived(self.release())
         else:
@@ -125,7 +135,6 @@ class Accept(Handshake):
         self._wait(1)
         self.proxyProtocol = None
         self.proxied(header)
-        self.receive()
 
     def _helloReceived(self, sock: sockets.socket, data: bytes) -> None:
         try:

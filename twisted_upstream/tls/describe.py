@@ -287,7 +287,7 @@ def _verify(tls: Any) -> bytes | None:
     if not tls.certificate:
         return b"NONE"
     if not tls.result:
-        return b"FAILED:" + tls.status.encode() if tls.status else b"SUCCESS"
+        return b"FAILED:" + tls.ocspStatus.encode() if tls.ocspStatus else b"SUCCESS"
     return b"FAILED:" + openssl.verifyText(tls.result).encode()
 
 

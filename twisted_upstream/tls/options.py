@@ -6,7 +6,9 @@ nginx: http/modules/ngx_http_ssl_module.c, stream/ngx_stream_ssl_module.c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ..config.build import Block
 from ..config.directive import (
@@ -24,7 +26,8 @@ from ..config.syntax import Node
 from ..config.values import parseNumber, parseSize, parseTime
 
 _HTTP = Where.HTTP | Where.SERVER
-_BOTH = _HTTP
+_STREAM = Where.STREAM | Where.STREAM_SERVER
+_BOTH = _HTTP | _STREAM
 
 _PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _PAGE = 4096
@@ -154,16 +157,6 @@ def _unsupported(node: Node) -> bool:
     if node.words[0] != "off":
         node.warning(f'"{node.name}" is not supported on this platform, ignored')
     return False
-
-
-def _protocolNames(node: Node) -> tuple[bytes, ...]:
-    found = []
-    for word in node.words:
-        name = word.encode("utf-8", "surrogateescape")
-        if len(name) > 255:
-            raise node.error("protocol too long")
-        found.append(name)
-    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -404,6 +397,25 @@ class HTTPTLSOptions:
         doc="Accepted, and without effect.",
         type="on | off",
     )
+
+
+def checkCertificates(default: Any, servers: Iterable[Any], line: Node) -> None:
+    """
+    Can every server of an address answer a handshake?
+
+    @param default: the L{ServerTLS<twisted_upstream.tls.server.ServerTLS>} of the
+        default server.
+    @param line: the C{listen}.
+    @raise ConfigError: one cannot.
+    """
+    only = default.reject and not default.options.certificates
+    for each in servers:
+        if each.hasContext or (each is not default and not only):
+            continue
+        raise line.error(
+            'no "ssl_certificate" is defined for the "listen ... ssl" directive in'
+            f" {line.path}:{line.line}"
+        )
 
 
 def linesOf(block: Block, name: str) -> tuple[Node, ...]:

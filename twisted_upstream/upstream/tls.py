@@ -280,7 +280,6 @@ class UpstreamTLS:
                     client.logError(
                         "error",
                         f'SSL_set_tlsext_host_name("{shown}") failed',
-                        action=HANDSHAKING,
                     )
                     return None
                 serverName = name
@@ -303,17 +302,26 @@ class UpstreamTLS:
             pair = self._cache.pair(name, key, self._phrases)
             return self._make(replace(self._settings, pairs=(pair,)))
         except TLSFileError as e:
-            client.logError("error", str(e), action=HANDSHAKING)
+            client.logError("error", str(e))
         except ConfigError as e:
             text = e.problems[0].message.replace("_CTX", "", 1)
-            client.logError("error", text, action=HANDSHAKING)
+            client.logError("error", text)
         return None
 
     def secure(
-        self, identity: Identity, reactor: Reactor, deadlines: Deadlines
+        self,
+        identity: Identity,
+        reactor: Reactor,
+        deadlines: Deadlines,
+        *,
+        header: bytes = b"",
+        timeout: float = 0.0,
     ) -> Callable[..., Callable[[], None]]:
         """
         What a dialer does with a connected socket.
+
+        @param header: sent before the handshake.
+        @param timeout: seconds; 0: what connecting has left.
         """
 
         def begin(
@@ -326,7 +334,7 @@ class UpstreamTLS:
             handshake = UpstreamHandshake(
                 identity, sock, sockaddr, protocol, waiter, reactor, self._turns
             )
-            handshake.start(deadlines, seconds)
+            handshake.start(deadlines, timeout or seconds, header)
             return handshake.giveUp
 
         return begin
@@ -366,14 +374,18 @@ class UpstreamHandshake(Handshake):
             identity.protocolNames,
         )
 
-    def start(self, deadlines: Deadlines, seconds: float) -> None:
+    def start(self, deadlines: Deadlines, seconds: float, header: bytes = b"") -> None:
         """
         Shake hands, within so many seconds.
+
+        @param header: sent before; a new connection takes that much.
         """
         identity = self._identity
         self._deadline = deadlines.new(self._timedOut)
         self._deadline.set(seconds)
         context = identity.context
+        if header and not self._sent(header):
+            return
         connection = SSL.Connection(context.ssl, self._socket)
         connection.set_connect_state()
         if identity.serverName:
@@ -385,6 +397,18 @@ class UpstreamHandshake(Handshake):
             self._resumes = True
             connection.set_session(session)
         self.begin(connection)
+
+    def _sent(self, header: bytes) -> bool:
+        sock = self._socket
+        assert sock is not None
+        try:
+            if sock.send(header) == len(header):
+                return True
+            number = 0
+        except OSError as e:
+            number = e.errno or 0
+        self.fail(HandshakeFailed("send() failed", number))
+        return False
 
     def giveUp(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-The variables C{$ssl_*} of HTTP.
+The variables C{$ssl_*}.
 
 nginx: http/modules/ngx_http_ssl_module.c (ngx_http_ssl_vars)
 """
@@ -25,20 +25,20 @@ NAMES = (
 ).split()
 
 
-def _variable(name: str) -> Getter:
+def _variable(name: str, find: Callable[[Any], Any]) -> Getter:
     # What a connection has said does not change: the certificate's parts are kept.
     describe: Callable[[Any], bytes | None] | None = None
 
     def get(request: Any) -> bytes | None:
         nonlocal describe
-        tls = request.connection.tls
+        tls = find(request)
         if tls is None:
             return None
         if name in tls.kept:
             value: bytes | None = tls.kept[name]
             return value
         if describe is None:
-            from ..tls.describe import DESCRIPTIONS
+            from .describe import DESCRIPTIONS
 
             describe = DESCRIPTIONS[name]
         value = describe(tls)
@@ -49,8 +49,11 @@ def _variable(name: str) -> Getter:
     return get
 
 
-def tlsVariables() -> dict[str, Getter]:
+def tlsVariables(find: Callable[[Any], Any]) -> dict[str, Getter]:
     """
     The variables by name; without TLS they have no value.
+
+    @param find: what is known of the TLS of a request or session; C{None}: there is
+        none.
     """
-    return {name: _variable(name) for name in NAMES}
+    return {name: _variable(name, find) for name in NAMES}
