@@ -145,7 +145,7 @@ class GoodTests(SynchronousTestCase):
             hello = parse(records(message(b"", version)))
             assert hello is not None
             self.assertEqual(hello.protocolName, name)
-        hello = parse(records(message(extension(43, b"\2\3\3"))))
+        hello = parse(records(message(extension(43, b"\2\3\4"))))
         assert hello is not None
         self.assertEqual(hello.protocolName, "TLSv1.3")
 
@@ -207,7 +207,7 @@ class BadTests(SynchronousTestCase):
         for extensions in (
             extension(0, vector(2, b"\1" + vector(2, b"x"))),
             extension(16, vector(2, b"\0")),
-            extension(16, b"\0"),
+            extension(16, vector(2, b"\2h")),
             extension(0, b"\0\5\0\0\\9"),
         ):
             self.assertRaises(NotClientHello, parse, records(message(extensions)))

@@ -7,8 +7,6 @@ C{ngx_stream_ssl_preread_parse_record()}
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 _HANDSHAKE = 0x16
 _CLIENT_HELLO = 1
 
@@ -202,48 +200,49 @@ def _hello(body: bytes) -> ClientHello:
     if not reader:
         # Before extensions were invented.
         return hello
-    extensions = reader.vector(2)
-    at, end = 0, len(extensions)
-    while at < end:
-        begin = at + 4
-        if begin > end:
-            raise NotClientHello("a length exceeds the message")
-        kind = extensions[at] << 8 | extensions[at + 1]
-        at = begin + (extensions[at + 2] << 8 | extensions[at + 3])
-        if at > end:
-            raise NotClientHello("a length exceeds the message")
-        content = extensions[begin:at]
+    reader.take(2)
+    while reader:
+        header = reader.take(4)
+        kind = header[0] << 8 | header[1]
+        # As in nginx, these tell their lengths themselves.
         if kind == _SERVER_NAME and hello.serverName is None:
-            hello.serverName = _serverName(content)
+            hello.serverName = _serverName(reader)
         elif kind == _ALPN and not hello.protocols:
-            hello.protocols = tuple(_protocols(content))
+            hello.protocols = _protocols(reader)
         elif kind == _VERSIONS:
             hello.version = b"\x03\x04"
-        elif kind == _GROUPS:
-            hello._groups = content
-        elif kind == _SIGNATURE_ALGORITHMS:
-            hello._signatureAlgorithms = content
+            reader.vector(1)
+        else:
+            content = reader.take(header[2] << 8 | header[3])
+            if kind == _GROUPS:
+                hello._groups = content
+            elif kind == _SIGNATURE_ALGORITHMS:
+                hello._signatureAlgorithms = content
     return hello
 
 
-def _serverName(content: bytes) -> bytes | None:
-    if not content:
-        return None
-    names = _Reader(_Reader(content).vector(2))
-    if names.number(1):
+def _serverName(reader: _Reader) -> bytes:
+    left = reader.number(2)
+    if reader.number(1):
         raise NotClientHello("the server name is of an unknown kind")
-    return names.vector(2)
+    name = reader.vector(2)
+    left -= 3 + len(name)
+    if left < 0:
+        raise NotClientHello("a length exceeds the extension")
+    reader.take(left)
+    return name
 
 
-def _protocols(content: bytes) -> Sequence[bytes]:
+def _protocols(reader: _Reader) -> tuple[bytes, ...]:
+    left = reader.number(2)
     found = []
-    names = _Reader(_Reader(content).vector(2))
-    while names:
-        name = names.vector(1)
-        if not name:
-            raise NotClientHello("a protocol without a name")
+    while left > 0:
+        name = reader.vector(1)
+        left -= 1 + len(name)
+        if not name or left < 0:
+            raise NotClientHello("a protocol without a name, or half of one")
         found.append(name)
-    return found
+    return tuple(found)
 
 
 def _numbers(content: bytes) -> tuple[int, ...]:
