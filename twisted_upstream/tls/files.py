@@ -91,10 +91,11 @@ class TLSFiles:
         """
         return os.path.join(self._directory, name.removeprefix(_STORE))
 
-    def text(self, name: str) -> bytes:
+    def text(self, name: str, *, inherits: bool = False) -> bytes:
         """
         What a name stands for: the content of a file, or what follows C{data:}.
 
+        @param inherits: may it be what another configuration has read?
         @raise OSError: the file cannot be read.
         """
         if name.startswith(_DATA):
@@ -103,7 +104,7 @@ class TLSFiles:
         found = self._read.get(path)
         if found is None:
             mark = markOf(path)
-            if mark is not None and self._inherits:
+            if mark is not None and inherits and self._inherits:
                 found = self._inherited(path, mark)
             if found is None:
                 with open(path, "rb") as file:
@@ -116,7 +117,9 @@ class TLSFiles:
     def _inherited(self, path: str, mark: Mark) -> bytes | None:
         for other in _living:
             if other._marks.get(path) == mark:
-                return other._read.get(path)
+                found = other._read.get(path)
+                if found is not None and not isEncrypted(found):
+                    return found
         return None
 
     def forget(self, name: str) -> None:
@@ -132,7 +135,7 @@ class TLSFiles:
 
     def _load(self, what: str, name: str) -> bytes:
         try:
-            return self.text(name)
+            return self.text(name, inherits=True)
         except OSError as e:
             path = self._shown(name)
             number = 0x80000000 | (e.errno or 0)
