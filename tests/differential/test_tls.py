@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -306,3 +307,255 @@ class BackTests(PeerCase):
         for path, version in (("/", "TLSv1.3"), ("/TLSv1.2/", "TLSv1.2")):
             self.assertEqual(self.get(path), f"{version} . good.example NONE ")
             self.assertEqual(self.get(path), f"{version} r good.example NONE ")
+
+
+COMPARED = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    ssl_certificate {folder}/server.crt;
+    ssl_certificate_key {folder}/server.key;
+    ssl_client_certificate {folder}/root.crt;
+    add_header X-Verify "$ssl_client_verify $ssl_client_serial" always;
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name good.example;
+        return 200 "$ssl_server_name $https $scheme $ssl_client_fingerprint";
+    }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name on.example;
+        ssl_verify_client on;
+        location / {{ return 200 "$ssl_client_s_dn|$ssl_client_i_dn"; }}
+        location /escaped {{ return 200 $ssl_client_escaped_cert; }}
+        location /raw {{ return 200 $ssl_client_raw_cert; }}
+        location /until {{ return 200 "$ssl_client_v_start $ssl_client_v_end"; }}
+        location /days {{ return 200 "$ssl_client_v_remain"; }}
+    }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name any.example;
+        ssl_verify_client optional_no_ca;
+        error_page 495 496 497 /page;
+        location / {{ return 200 any; }}
+        location /page {{ return 200 "page $ssl_client_verify"; }}
+    }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name never.example;
+        ssl_reject_handshake on;
+    }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name old.example;
+        ssl_protocols TLSv1.2;
+        return 200 "$ssl_protocol $ssl_cipher";
+    }}
+    server {{
+        listen 127.0.0.1:{plain} ssl;
+        error_page 497 =301 https://good.example$request_uri;
+        return 200 ok;
+    }}
+}}
+"""
+
+
+class SameAnswersTests(PeerCase):
+    """
+    What curl gets of nginx and of ours.
+    """
+
+    def setUp(self) -> None:
+        """
+        More certificates: of a stranger, and out of date.
+        """
+        super().setUp()
+        root = authority()
+        self.write("stranger", issue("stranger", authority("Other")))
+        self.write("root", root)
+        self.write("server", issue("good.example", root))
+        self.write("client", issue(["somebody", 'odd, "name"'], root, until=30.5))
+        self.write("late", issue("late", root, since=-9, until=-1))
+
+    def ask(self, name: str, host: str, path: str, *words: str) -> str:
+        """
+        What curl gets.
+
+        @param name: for SNI.
+        @param host: of the request.
+        """
+        return self.output(
+            [
+                *(need("curl"), "--silent", "--show-error", "--insecure", "--include"),
+                *("--connect-to", f"{name}:443:127.0.0.1:{self.tls}"),
+                *("--header", f"Host: {host}", f"https://{name}{path}", *words),
+            ]
+        )
+
+    def answers(self, command: list[str]) -> list[str]:
+        """
+        What a program answers to all kinds of clients.
+        """
+        self.tls, self.plain = freePort(), freePort()
+        running = self.start(command, COMPARED)
+        found = []
+
+        def identity(name: str) -> list[str]:
+            if not name:
+                return []
+            return [
+                *("--cert", f"{self.folder}/{name}.crt"),
+                *("--key", f"{self.folder}/{name}.key"),
+            ]
+
+        for server in ("good", "on", "any", "unknown"):
+            for client in ("", "client", "stranger", "late"):
+                name = f"{server}.example"
+                found.append(self.ask(name, name, "/", *identity(client)))
+        for name, host in (
+            ("good.example", "on.example"),
+            ("good.example", "any.example"),
+            ("on.example", "good.example"),
+            ("on.example", "unknown.example"),
+            ("unknown.example", "on.example"),
+            ("GOOD.example", "good.example"),
+        ):
+            found.append(self.ask(name, host, "/", *identity("client")))
+        for path in ("/escaped", "/raw", "/until", "/days"):
+            found.append(
+                self.ask("on.example", "on.example", path, *identity("client"))
+            )
+        found.append(self.ask("old.example", "old.example", "/"))
+        found.append(self.ask("old.example", "old.example", "/", "--tlsv1.3"))
+        found.append(self.ask("never.example", "never.example", "/"))
+        for port in (self.tls, self.plain):
+            url = f"http://127.0.0.1:{port}/x"
+            found.append(self.output([need("curl"), "--silent", "--include", url]))
+        running.stop()
+        return [
+            re.sub(r"(Server|Date): .*|nginx/[\d.]+", "", each)
+            .replace(str(self.tls), "PORT")
+            .replace(str(self.plain), "PORT")
+            for each in found
+        ]
+
+    def test_same(self) -> None:
+        """
+        The same, whatever certificate, name and version.
+        """
+        theirs = self.answers([need("nginx")])
+        ours = self.answers(oursCommand())
+        for expected, found in zip(theirs, ours, strict=True):
+            self.assertEqual(found, expected)
+        self.assertIn("421", "".join(theirs))
+        self.assertIn("The SSL certificate error", "".join(theirs))
+
+
+STREAM_FRONT = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+stream {{
+    ssl_certificate {folder}/server.crt;
+    ssl_certificate_key {folder}/server.key;
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        ssl_alpn one two;
+        return "$ssl_protocol $ssl_session_reused $ssl_server_name";
+    }}
+    map $ssl_preread_server_name:$ssl_preread_alpn_protocols $to {{
+        ~good\\.example:.*two 127.0.0.1:{tls};
+    }}
+    server {{
+        listen 127.0.0.1:{plain};
+        ssl_preread on;
+        proxy_pass $to;
+    }}
+}}
+"""
+
+STREAM_BACK = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+stream {{
+    server {{
+        listen 127.0.0.1:{back};
+        proxy_pass 127.0.0.1:{tls};
+        proxy_ssl on;
+        proxy_ssl_verify on;
+        proxy_ssl_trusted_certificate {folder}/root.crt;
+        proxy_ssl_name good.example;
+        proxy_ssl_server_name on;
+        proxy_ssl_alpn two;
+    }}
+    server {{
+        listen 127.0.0.1:{bad};
+        proxy_pass 127.0.0.1:{tls};
+        proxy_ssl on;
+        proxy_ssl_verify on;
+        proxy_ssl_trusted_certificate {folder}/root.crt;
+        proxy_ssl_name other.example;
+    }}
+}}
+"""
+
+
+class StreamTests(PeerCase):
+    """
+    Streams: ours and nginx on either side, OpenSSL's client in front.
+    """
+
+    def readAll(self, port: int) -> str:
+        """
+        What a server says before it closes.
+        """
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            parts = []
+            while data := connection.recv(4096):
+                parts.append(data)
+        return b"".join(parts).decode()
+
+    def check(self, front: list[str], back: list[str]) -> None:
+        """
+        Through both of them.
+        """
+        self.start(front, STREAM_FRONT)
+        ports = {"back": freePort(), "bad": freePort()}
+        text = STREAM_BACK
+        for name, port in ports.items():
+            text = text.replace("{" + name + "}", str(port))
+        self.start(back, text)
+        self.assertEqual(self.readAll(ports["back"]), "TLSv1.3 . good.example")
+        self.assertEqual(self.readAll(ports["back"]), "TLSv1.3 r good.example")
+        self.assertEqual(self.readAll(ports["bad"]), "")
+
+    def test_front(self) -> None:
+        """
+        Ours terminates what nginx sends.
+        """
+        self.check(oursCommand(), [need("nginx")])
+
+    def test_back(self) -> None:
+        """
+        nginx terminates what ours sends.
+        """
+        self.check([need("nginx")], oursCommand())
+
+    def test_both(self) -> None:
+        """
+        Ours on both sides.
+        """
+        self.check(oursCommand(), oursCommand())
+
+    def test_preread(self) -> None:
+        """
+        A name and a protocol lead to a server; nothing is lost on the way.
+        """
+        self.start(oursCommand(), STREAM_FRONT)
+        words = [need("openssl"), "s_client", "-quiet", "-ign_eof"]
+        words += ["-connect", f"127.0.0.1:{self.plain}", "-servername"]
+        for version, option in (("TLSv1.2", "-tls1_2"), ("TLSv1.3", "-tls1_3")):
+            found = self.output([*words, "good.example", "-alpn", "one,two", option])
+            self.assertIn(f"{version} . good.example", found)
+        found = self.output([*words, "other.example", "-alpn", "two"])
+        self.assertNotIn(". other.example", found)
