@@ -559,3 +559,62 @@ class StreamTests(PeerCase):
             self.assertIn(f"{version} . good.example", found)
         found = self.output([*words, "other.example", "-alpn", "two"])
         self.assertNotIn(". other.example", found)
+
+    def test_header(self) -> None:
+        """
+        nginx understands what a PROXY header of version 2 tells of a client's TLS.
+        """
+        back = freePort()
+        self.start([need("nginx")], READER.replace("{back}", str(back)))
+        self.start(oursCommand(), HEADER.replace("{back}", str(back)))
+        words = [need("openssl"), "s_client", "-quiet", "-ign_eof"]
+        words += ["-connect", f"127.0.0.1:{self.tls}"]
+        named = ["-cert", f"{self.folder}/client.crt"]
+        named += ["-key", f"{self.folder}/client.key"]
+        cipher = "ECDHE-ECDSA-AES256-GCM-SHA384"
+        own = "ecdsa-with-SHA256 EC256"
+        for more, expected in (
+            (
+                ["-tls1_2", "-servername", "a.example", "-alpn", "one"],
+                f"a.example one TLSv1.2 - {cipher} {own} 1",
+            ),
+            (
+                ["-tls1_3", "-noservername", *named],
+                f"- - TLSv1.3 somebody TLS_AES_256_GCM_SHA384 {own} 0",
+            ),
+        ):
+            self.assertIn(f"<{expected}>", self.output([*words, *more]))
+
+
+READER = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+stream {{
+    map $proxy_protocol_tlv_authority $name {{ "" "-"; default $proxy_protocol_tlv_authority; }}
+    map $proxy_protocol_tlv_alpn $alpn {{ "" "-"; default $proxy_protocol_tlv_alpn; }}
+    map $proxy_protocol_tlv_ssl_cn $cn {{ "" "-"; default $proxy_protocol_tlv_ssl_cn; }}
+    server {{
+        listen 127.0.0.1:{back} proxy_protocol;
+        set $own "$proxy_protocol_tlv_ssl_sig_alg $proxy_protocol_tlv_ssl_key_alg";
+        set $all "$proxy_protocol_tlv_ssl_version $cn $proxy_protocol_tlv_ssl_cipher";
+        return "<$name $alpn $all $own $proxy_protocol_tlv_ssl_verify>";
+    }}
+}}
+"""
+
+HEADER = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+stream {{
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        ssl_certificate {folder}/server.crt;
+        ssl_certificate_key {folder}/server.key;
+        ssl_client_certificate {folder}/root.crt;
+        ssl_verify_client optional;
+        ssl_alpn one;
+        proxy_pass 127.0.0.1:{back};
+        proxy_protocol v2;
+    }}
+}}
+"""

@@ -7,7 +7,7 @@ nginx: C{ngx_stream_init_connection()}, C{ngx_stream_proxy_protocol_handler()}
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
@@ -224,6 +224,16 @@ class TCPSession(Session):
         The address that the client has connected to.
         """
         return self.transport.hostName
+
+    def tlvs(self) -> Iterable[tuple[int, bytes]]:
+        """
+        What a PROXY header of version 2 tells of the client's TLS: type and value.
+        """
+        if self.socket is None:
+            return ()
+        from ..tls.tlvs import proxyTLVs
+
+        return proxyTLVs(self)
 
     def newUpstream(self, proxy: StreamProxy) -> UpstreamSession:
         """

@@ -1,0 +1,1 @@
+TLS in ``stream``: ``listen … ssl`` with ``ssl_alpn`` and client certificates, ``proxy_ssl``, ``ssl_preread``, and TLS in ``proxy_protocol v2``. OCSP for clients' certificates (``ssl_ocsp``), in http and stream.
