@@ -174,6 +174,24 @@ class ConfigurationTests(SynchronousTestCase):
         ):
             self.assertRefused(*self.pair(), line, says=says, line=4)
 
+    def test_staple(self) -> None:
+        """
+        A response of the authority comes from a file, or there is none.
+        """
+        from tests.tls.test_ocsp import answer
+
+        self.put("staple", answer(self.issued, self.root))
+        self.build(*self.pair(), "ssl_stapling on;", "ssl_stapling_file staple;")
+        self.build(*self.pair(), "ssl_stapling on;")
+        for name, says in (("no", "BIO_new_file"), ("c.crt", "d2i_OCSP_RESPONSE")):
+            self.assertRefused(
+                *self.pair(),
+                "ssl_stapling on;",
+                f"ssl_stapling_file {name};",
+                says=says,
+                line=5,
+            )
+
     def test_none(self) -> None:
         """
         A server that cannot answer a handshake.

@@ -75,6 +75,7 @@ class Settings:
         does anybody look at the server's?
     @ivar depth: certificates between that of the other side and a trusted one.
     @ivar commands: names and values for OpenSSL itself.
+    @ivar staple: what our certificate's authority says of it, in DER.
     @ivar protocolNames: of the application (ALPN); a server's in order of preference.
     """
 
@@ -96,7 +97,7 @@ class Settings:
     timeout: int = 300
     reuse: bool = True
     mark: str = ""
-    tellsSignatures: bool = False
+    staple: bytes = b""
 
 
 class Context:
@@ -173,9 +174,18 @@ def _make(isServer: bool, settings: Settings) -> SSL.Context:
             _setParameters(context, settings.dhParameters)
         if settings.protocolNames:
             openssl.selectProtocol(context, settings.protocolNames)
+        if settings.staple:
+            context.set_ocsp_server_callback(_staple, settings.staple)
     else:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     return context
+
+
+def _staple(connection: SSL.Connection, data: bytes | None) -> bytes:
+    """
+    What a client gets that asks for the state of our certificate.
+    """
+    return data or b""
 
 
 def _setOptions(

@@ -318,6 +318,35 @@ class TLSOptions:
         unit="seconds",
         doc="How long a session can be resumed.",
     )
+    stapling: bool = directive(
+        "ssl_stapling",
+        _BOTH,
+        flag,
+        default=False,
+        doc="Send along what the authority says of our certificate: what is in"
+        " ssl_stapling_file.  Nothing is fetched.",
+    )
+    staplingFile: str = directive(
+        "ssl_stapling_file",
+        _BOTH,
+        text,
+        default="",
+        doc="A file with a response of the authority, in DER.",
+    )
+    staplingResponder: str = directive(
+        "ssl_stapling_responder",
+        _BOTH,
+        text,
+        default="",
+        doc="Accepted, and without effect: nothing is fetched.",
+    )
+    staplingVerify: bool = directive(
+        "ssl_stapling_verify",
+        _BOTH,
+        flag,
+        default=False,
+        doc="Accepted, and without effect: nothing is fetched.",
+    )
     ocsp: str = directive(
         "ssl_ocsp",
         _BOTH,

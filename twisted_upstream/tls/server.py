@@ -186,8 +186,34 @@ class ServerTLS:
             tickets=options.sessionTickets,
             cache=options.sessionCache,
             timeout=int(options.sessionTimeout),
+            staple=self._readStaple(),
             mark=kind + "".join(options.certificates if self._hasVariables() else ()),
         )
+
+    def _readStaple(self) -> bytes:
+        options = self.options
+        if not options.stapling:
+            return b""
+        if not options.staplingFile:
+            lineOf(self._block, "ssl_stapling").warning(
+                '"ssl_stapling" ignored, it needs "ssl_stapling_file" here'
+            )
+            return b""
+        from cryptography.x509 import ocsp
+
+        node = lineOf(self._block, "ssl_stapling_file")
+        path = self._files.path(options.staplingFile)
+        try:
+            data = self._files.text(options.staplingFile)
+            ocsp.load_der_ocsp_response(data)
+        except OSError as e:
+            raise node.error(
+                f'BIO_new_file("{path}") failed (SSL: error:80000002:system'
+                f" library::{e.strerror})"
+            ) from None
+        except ValueError:
+            raise node.error(f'd2i_OCSP_RESPONSE_bio("{path}") failed') from None
+        return data
 
     def _hasVariables(self) -> bool:
         return any(
