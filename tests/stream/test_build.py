@@ -159,7 +159,7 @@ class ComplaintTests(StreamCase):
             (listen % "return $nobody;", 'unknown "nobody" variable'),
             (listen % "access_log a;", "log format is not specified"),
             (listen % "access_log a combined;", 'unknown log format "combined"'),
-            ("server { listen 1 ssl; }", "requires ngx_stream_ssl_module"),
+            ("server { listen 1 ssl; }", 'no "ssl_certificate" is defined'),
         ):
             self.assertIn(message, self.complaint(text))
 

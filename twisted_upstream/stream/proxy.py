@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..config.directive import (
     Where,
@@ -311,7 +311,7 @@ class StreamProxy:
             local = localAddress(text)
             if local is None and text:
                 session.logError("error", f'invalid local address "{text}"')
-        secure = None
+        more: dict[str, Any] = {}
         if self._tls is not None:
             clear = self._clearHeader
             host = self._host
@@ -330,6 +330,7 @@ class StreamProxy:
             if secure is None:
                 session.upstream.finalize(500)
                 return _nothing
+            more["secure"] = secure
         return self._dialer.dial(
             peer.sockaddr,
             self._factory.buildProtocol(),
@@ -337,7 +338,7 @@ class StreamProxy:
             timeout=self._connectTimeout,
             localAddress=local,
             options=self._dialOptions,
-            secure=secure,
+            **more,
         )
 
 
