@@ -5,6 +5,8 @@ Tests for L{twisted_upstream.access_log}.
 from __future__ import annotations
 
 import os
+import socket
+import tempfile
 
 from tests.support.conversation import ConversationCase, configuration, get
 from tests.support.fakerequest import messages
@@ -40,6 +42,34 @@ class AccessLogTests(ConversationCase):
         self.assertRegex(
             line,
             r"^192\.0\.2\.1 - - \[[^]]+\] \"GET /x HTTP/1\.1\" 200 5 \"r\" \"a\\x22b\"$",
+        )
+
+    def folder(self) -> str:
+        """
+        A folder whose name is short enough for sockets.
+        """
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return folder.name
+
+    def test_syslog(self) -> None:
+        """
+        Lines go to syslog without line feeds; what it does not take is warned of.
+        """
+        path = os.path.join(self.folder(), "s")
+        talk = self.talk(
+            configuration(ECHO, access=f"access_log syslog:server=unix:{path};")
+        )
+        talk.client().sends(get())
+        self.assertTrue(talk.log.has("warn] "))
+        self.assertTrue(talk.log.has("send() to syslog failed, client: 192.0.2.1"))
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(receiver.close)
+        receiver.bind(path)
+        receiver.setblocking(False)
+        talk.client().sends(get("/x"))
+        self.assertRegex(
+            receiver.recv(999), rb'^<190>.* nginx: 192\.0\.2\.1 .*"GET /x .*"$'
         )
 
     def test_default(self) -> None:
@@ -120,6 +150,11 @@ class AccessLogTests(ConversationCase):
         """
         for http, expected in (
             ("access_log logs/a t;", 'unknown log format "t"'),
+            ("access_log syslog:tag=a;", "no syslog server specified"),
+            (
+                "access_log syslog:server=[::1] combined buffer=1k;",
+                "logs to syslog cannot be buffered",
+            ),
             ("log_format t a; log_format t b;", 'duplicate "log_format" name "t"'),
         ):
             error = self.assertRaises(

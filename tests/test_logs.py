@@ -8,6 +8,7 @@ import errno
 import gzip
 import os
 import re
+import socket
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from zope.interface import implementer
 
 from twisted_upstream.config.build import Grammar
 from twisted_upstream.config.syntax import ConfigError, parse
+from twisted_upstream.interfaces import ILogTarget
 from twisted_upstream.logs import (
     LEVELS,
     AccessLogFile,
@@ -24,12 +26,12 @@ from twisted_upstream.logs import (
     ErrorLog,
     ErrorLogLine,
     ErrorLogOptions,
-    ILogTarget,
     LogFile,
     LogOpenError,
     Logs,
     TimeStamp,
 )
+from twisted_upstream.net.syslog import SyslogServer
 
 WHEN = 1_800_000_000.5
 
@@ -123,6 +125,10 @@ class ErrorLogOptionsTests(SynchronousTestCase):
         """
         for text, message in (
             ("error_log a loud;", 'invalid log level "loud" in x.conf:1'),
+            (
+                "error_log syslog:tag=a;",
+                "no syslog server specified in x.conf:1",
+            ),
             ("error_log a info warn;", 'duplicate log level "warn" in x.conf:1'),
             (
                 "error_log a info debug_http;",
@@ -465,6 +471,43 @@ class LogsTests(SynchronousTestCase):
         logs.main.write("error", "much")
         self.assertIn("much", self.read("e.log"))
         self.assertTrue(logs.usesStderr)
+
+    def test_syslog(self) -> None:
+        """
+        Lines go to syslog, too; the file of C{-e} is there beside it.
+        """
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(receiver.close)
+        receiver.bind(str(self.folder / "s"))
+        receiver.setblocking(False)
+        server = SyslogServer(str(self.folder / "s"))
+        logs = self.logs(ErrorLogLine("syslog:", "info", server), default="e.log")
+        logs.main.write("info", "too early")
+        logs.open()
+        logs.main.write("info", "little")
+        logs.main.write("error", "much")
+        self.assertRegex(receiver.recv(999), rb"^<190>.* nginx: .* \[info\] .* little$")
+        self.assertRegex(receiver.recv(999), rb"^<187>.* nginx: .* \[error\] .* much$")
+        self.assertNotIn("little", self.read("e.log"))
+        logs.close()
+        logs.main.write("error", "too late")
+        self.assertRaises(BlockingIOError, receiver.recv, 999)
+
+    def test_syslogFails(self) -> None:
+        """
+        What goes wrong with syslog is said once to the main log's other targets.
+        """
+        server = SyslogServer(str(self.folder / "nobody"))
+        logs = self.logs(
+            ErrorLogLine("syslog:", "info", server), ErrorLogLine("a.log", "info")
+        )
+        logs.open()
+        logs.main.write("error", "much")
+        self.assertRegex(
+            self.read("a.log"),
+            r"^.* \[alert\] .*: connect\(\) failed \(2: .*\) while logging to syslog,"
+            rf" server: unix:{self.folder}/nobody\n.*much\n$",
+        )
 
     def test_innerReplaces(self) -> None:
         """

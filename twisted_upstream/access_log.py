@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from .config.directive import HTTP_ANY, Where, directive
 from .config.syntax import ConfigError, Node
 from .config.values import Template, parseSize, parseTemplate, parseTime
+from .logs import syslogServer
+from .net.syslog import PREFIX as SYSLOG
 from .variables import escapeJSON, escapeLog
 
 if TYPE_CHECKING:
     from .config.build import Block
     from .logs import Logs
+    from .net.syslog import Syslog, SyslogServer
     from .variables import Value, Variables
 
 _COMBINED = (
@@ -69,6 +72,7 @@ class AccessLogLine:
     @ivar flush: seconds.
     @ivar gzip: level of compression; 0: none.
     @ivar condition: C{if=}.
+    @ivar syslog: where C{path} says C{syslog:}.
     """
 
     node: Node
@@ -78,6 +82,7 @@ class AccessLogLine:
     flush: float | None = None
     gzip: int = 0
     condition: Template | None = None
+    syslog: SyslogServer | None = None
 
 
 def _accessLog(node: Node) -> AccessLogLine:
@@ -86,8 +91,7 @@ def _accessLog(node: Node) -> AccessLogLine:
         if len(node.words) > 1:
             raise node.error(f'invalid parameter "{node.words[1]}"', word=1)
         return AccessLogLine(node=node, path="")
-    if path.startswith("syslog:"):
-        raise node.error("logging to syslog is not supported", word=0)
+    server = syslogServer(node) if path.startswith(SYSLOG) else None
     name = ""
     buffer, flush, gzip = 0, None, 0
     condition: Template | None = None
@@ -120,6 +124,8 @@ def _accessLog(node: Node) -> AccessLogLine:
         buffer = 64 * 1024
     if flush is not None and not buffer:
         raise node.error(f'no buffer is defined for access_log "{path}"')
+    if buffer and server is not None:
+        raise node.error("logs to syslog cannot be buffered")
     return AccessLogLine(
         node=node,
         path=path,
@@ -128,6 +134,7 @@ def _accessLog(node: Node) -> AccessLogLine:
         flush=flush,
         gzip=gzip,
         condition=condition,
+        syslog=server,
     )
 
 
@@ -220,16 +227,17 @@ class AccessLogs:
         self, line: AccessLogLine | None, path: str, name: str
     ) -> Callable[[Any], None]:
         value = self._value(name, line)
+        end = b"\n" if line is None or line.syslog is None else b""
         write = self._writer(line, path)
         condition: Value | None = None
         if line is not None and line.condition is not None:
             condition = self._variables.compile(line.condition, line.node)
         if condition is None:
-            return lambda request: write(request, value(request) + b"\n")
+            return lambda request: write(request, value(request) + end)
 
         def log(request: Any) -> None:
             if condition(request) not in (b"", b"0"):
-                write(request, value(request) + b"\n")
+                write(request, value(request) + end)
 
         return log
 
@@ -257,6 +265,8 @@ class AccessLogs:
         if line is None:
             plain = self._logs.accessLog(path)
             return lambda request, data: plain.write(data)
+        if line.syslog is not None:
+            return _toSyslog(self._logs.syslog(line.syslog))
         if parseTemplate(path).constant is None:
             # Each value is a file of its own; bounded, as values may be the client's.
             name = self._variables.compile(path, line.node)
@@ -267,6 +277,18 @@ class AccessLogs:
             raise line.node.error(str(e)) from None
         # A later line may change how the file is written.
         return lambda request, data: file.write(data)
+
+
+def _toSyslog(syslog: Syslog) -> Callable[[Any, bytes], None]:
+    """
+    A writer of lines without line feeds.
+    """
+
+    def write(request: Any, data: bytes) -> None:
+        if not syslog.send(data):
+            request.logError("warn", "send() to syslog failed")
+
+    return write
 
 
 class _Named:

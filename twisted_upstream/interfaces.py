@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from .wire.head import ResponseHead
 
 
+# ---- lifetime: one configuration.  Logs. -----------------------------------------
+
+
+class ILogTarget(Interface):
+    """
+    Where finished lines of an error log go.
+    """
+
+    def write(line: bytes, level: int) -> None:
+        """
+        Write one line, with its line feed.  Never raises.
+
+        @param level: 1 is the most severe; see L{twisted_upstream.logs.LEVELS}.
+        """
+
+
 # ---- lifetime: the process.  Twisted plugins. --------------------------------
 
 

@@ -20,9 +20,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zope.interface import Interface, implementer
+from zope.interface import implementer
 
 from .config.directive import Where, converter, directive
+from .interfaces import ILogTarget
+from .net.syslog import PREFIX as SYSLOG
+from .net.syslog import Syslog, SyslogServer, parseSyslog
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -69,16 +72,18 @@ class ErrorLogLine:
 
     @ivar target: the file as written, C{"stderr"} for the standard error stream.
     @ivar level: a key of L{LEVELS}: the least severe level that is written.
+    @ivar syslog: where C{target} says C{syslog:}.
     """
 
     target: str
     level: str
+    syslog: SyslogServer | None = None
 
 
-@converter("file | stderr [level]", (1, None))
+@converter("file | stderr | syslog:server=address[,parameter=value] [level]", (1, None))
 def errorLogLine(node: Node) -> ErrorLogLine:
     """
-    Convert C{error_log FILE|stderr [LEVEL]}.
+    Convert C{error_log FILE|stderr|syslog:… [LEVEL]}.
 
     nginx: ngx_log_set_log(), ngx_log_set_levels()
     """
@@ -86,8 +91,7 @@ def errorLogLine(node: Node) -> ErrorLogLine:
     if target.startswith("memory:"):
         # Nginx's own words for a build like ours: there is no debug log to keep.
         raise node.error("nginx was built without debug support", word=0)
-    if target.startswith("syslog:"):
-        raise node.error('"error_log" to syslog is not available yet', word=0)
+    server = syslogServer(node) if target.startswith(SYSLOG) else None
     level = ""
     for index, word in enumerate(node.words[1:], 1):
         if word in _DEBUG_AREAS:
@@ -104,7 +108,17 @@ def errorLogLine(node: Node) -> ErrorLogLine:
             raise node.error(f'duplicate log level "{word}"', word=index)
         else:
             level = word
-    return ErrorLogLine(target, level or "error")
+    return ErrorLogLine(target, level or "error", server)
+
+
+def syslogServer(node: Node) -> SyslogServer:
+    """
+    What the first word, C{syslog:…}, says.
+    """
+    try:
+        return parseSyslog(node.words[0])
+    except ValueError as e:
+        raise node.error(str(e), word=0) from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,21 +133,10 @@ class ErrorLogOptions:
         errorLogLine,
         default=(),
         repeat=True,
-        doc="Log errors of this level and worse into a file or C{stderr}.  Several"
-        " lines of one level all receive; lines of an inner level replace those of"
-        " the outer.  Without any, C{error} goes to the file of C{-e}.",
+        doc="Log errors of this level and worse into a file, C{stderr} or to"
+        " syslog.  Several lines of one level all receive; lines of an inner level"
+        " replace those of the outer.  Without any, C{error} goes to that of C{-e}.",
     )
-
-
-class ILogTarget(Interface):
-    """
-    Where finished lines of an error log go.
-    """
-
-    def write(line: bytes, level: int) -> None:
-        """
-        Write one line, with its line feed.  Never raises.
-        """
 
 
 def describe(error: OSError) -> str:
@@ -498,6 +501,8 @@ class Logs:
         self._files: dict[str, LogFile] = {}
         self._accessLogs: dict[str, AccessLogFile] = {}
         self._errorLogs: dict[tuple[ErrorLogLine, ...], ErrorLog] = {}
+        self._syslogs: dict[SyslogServer, Syslog] = {}
+        self._wallClock = wallClock
         self._stderr = LogFile(None, 2)
         self.usesStderr = False
         if target is not None:
@@ -508,7 +513,9 @@ class Logs:
             chain = list(lines)
             # Nginx always has a file: without one it opens that of -e.  A plain
             # "stderr" there adds nothing to lines that say stderr already.
-            fileless = all(line.target == "stderr" for line in lines)
+            fileless = all(
+                line.target == "stderr" or line.syslog is not None for line in lines
+            )
             if fileless and not (lines and default == "stderr"):
                 chain.append(ErrorLogLine(default, "error"))
             self.main = self.errorLog(tuple(chain))
@@ -538,6 +545,8 @@ class Logs:
                 if line.target == "stderr":
                     self.usesStderr = True
                     targets.append((self._stderr, LEVELS[line.level]))
+                elif line.syslog is not None:
+                    targets.append((self.syslog(line.syslog), LEVELS[line.level]))
                 else:
                     targets.append((self._file(line.target), LEVELS[line.level]))
             found = ErrorLog(targets, self._stamp, self._console)
@@ -583,8 +592,19 @@ class Logs:
             )
         return found
 
-    def _complain(self, level: str, message: str, errno: int) -> None:
-        self.main.write(level, message, errno)
+    def syslog(self, server: SyslogServer) -> Syslog:
+        """
+        What sends to a syslog server; equal ones share it.
+        """
+        found = self._syslogs.get(server)
+        if found is None:
+            found = self._syslogs[server] = Syslog(
+                server, self._complain, wallClock=self._wallClock
+            )
+        return found
+
+    def _complain(self, level: str, message: str, errno: int, suffix: str = "") -> None:
+        self.main.write(level, message, errno, suffix=suffix)
 
     @property
     def mainFile(self) -> LogFile | None:
@@ -632,6 +652,8 @@ class Logs:
                     other.close()
                 raise
             opened.append(file)
+        for syslog in self._syslogs.values():
+            syslog.open()
 
     def makeDefaultDirectory(self, path: str | None) -> None:
         """
@@ -664,8 +686,10 @@ class Logs:
 
     def close(self) -> None:
         """
-        Write all buffers and close all files.
+        Write all buffers and close all files and sockets.
         """
         self.flush()
         for file in self._files.values():
             file.close()
+        for syslog in self._syslogs.values():
+            syslog.close()

@@ -78,6 +78,18 @@ def _path(name: str | bytes) -> str:
     return text.partition("\0")[0]
 
 
+def lookUp(host: str) -> list[str]:
+    """
+    The addresses of C{host} by the system's resolver, in order.  Blocks.
+
+    @raise OSError: there are none.
+
+    nginx: ngx_inet_resolve_host()
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[4][0]) for address in found))
+
+
 class HostPort(NamedTuple):
     """
     An address as written.

@@ -29,7 +29,7 @@ from .options import EventsOptions, MainOptions, eventsBlock
 
 if TYPE_CHECKING:
     from ..config.syntax import Problem
-    from ..logs import ILogTarget
+    from ..interfaces import ILogTarget
     from .cli import CommandLine
     from .cycle import Configuration
     from .service import Generation, UpstreamService

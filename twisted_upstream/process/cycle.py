@@ -55,7 +55,7 @@ from ..maps import define
 from ..net.deadline import Deadlines
 from ..net.dialer import DialOptions, SocketDialer
 from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
-from ..net.sockaddr import Sockaddr, parseAddress, sockaddrName
+from ..net.sockaddr import Sockaddr, lookUp, parseAddress, sockaddrName
 from ..net.transport import SocketTransport
 from ..stream.access import StreamAccessOptions
 from ..stream.build import StreamBuild, StreamSocket
@@ -77,7 +77,7 @@ from ..stream.tls_options import (
 )
 from ..tls.options import HTTPTLSOptions, TLSFileOptions, TLSOptions
 from ..upstream.connection import UpstreamFactory
-from ..upstream.group import Surroundings, balancerOptions, lookUp
+from ..upstream.group import Surroundings, balancerOptions
 from ..upstream.options import (
     GroupOptions,
     PassOptions,

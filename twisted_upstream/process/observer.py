@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from twisted.logger import ILogObserver, Logger, LogLevel, formatEvent
 from zope.interface import implementer
 
-from ..logs import LEVELS, ILogTarget
+from ..interfaces import ILogTarget
+from ..logs import LEVELS
 
 if TYPE_CHECKING:
     from twisted.logger import LogEvent

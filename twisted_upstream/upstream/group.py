@@ -9,7 +9,6 @@ C{ngx_http_upstream_init_request()}
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from random import Random
@@ -59,16 +58,6 @@ class Surroundings:
     lookUp: Callable[[str], Sequence[str]]
     wallClock: Callable[[], float]
     health: HealthRecords = field(default_factory=HealthRecords)
-
-
-def lookUp(host: str) -> list[str]:
-    """
-    The addresses of C{host} by the system's resolver.
-
-    @raise OSError: there are none.
-    """
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
 _Layer = TypeVar("_Layer", bound=Layer)

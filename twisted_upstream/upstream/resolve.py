@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..config.values import parseTime
+from ..net.sockaddr import lookUp as systemLookUp
 from ..net.sockaddr import parseAddress, parseLiteral
 
 if TYPE_CHECKING:
@@ -85,16 +86,6 @@ class INameClient(Protocol):
         """
         Close all sockets; questions that are open get no answer.
         """
-
-
-def systemLookUp(host: str) -> Sequence[str]:
-    """
-    The addresses of a name server given by name.  Blocks.
-
-    @raise OSError: there are none.
-    """
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
 class _Answer:
