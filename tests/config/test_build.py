@@ -265,8 +265,8 @@ class MessageTests(SynchronousTestCase):
         A directive of nginx that is not here names its module.
         """
         self.complains(
-            "gzip on;",
-            '"gzip" directive of nginx\'s ngx_http_gzip_filter_module is not supported',
+            "slice 1m;",
+            '"slice" directive of nginx\'s ngx_http_slice_filter_module is not supported',
         )
 
     def test_notSupportedInStream(self) -> None:

@@ -191,6 +191,12 @@ class FakeRequest:
         """
         return True
 
+    def isFiltered(self, head: ResponseHead) -> bool:
+        """
+        There are no filters.
+        """
+        return False
+
     def __init__(
         self,
         target: bytes = b"/",

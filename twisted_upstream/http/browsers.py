@@ -17,7 +17,10 @@ _MSIE6 = re.compile(rb"MSIE (?:[45]\.|6\.(?!.*SV1))")
 _OTHERS = (b"Opera", b"Chrome/", b"Gecko/")
 
 
-def _isMSIE6(agent: bytes) -> bool:
+def isMSIE6(agent: bytes) -> bool:
+    """
+    Is it an old Internet Explorer?
+    """
     return b"Opera" not in agent and _MSIE6.search(agent) is not None
 
 
@@ -43,7 +46,7 @@ def compileDisabled(words: Sequence[str]) -> Callable[[Any], bool] | None:
         if not safari and request.method != b"POST":
             return False
         agent = firstValue(request.head.fields, b"user-agent") or b""
-        if msie6 and request.method == b"POST" and _isMSIE6(agent):
+        if msie6 and request.method == b"POST" and isMSIE6(agent):
             return True
         return safari and _isSafari(agent)
 

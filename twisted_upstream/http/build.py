@@ -42,6 +42,7 @@ from ..variables import Value, Variables
 from ..wire.http1 import HeadLimits
 from ..wire.proxy_protocol import readProxyHeader
 from .browsers import compileDisabled
+from .filters import Filters
 from .listen import ServerOptions, defaultPort
 from .location import Location, Locations
 from .options import ConnectionOptions, LocationOptions
@@ -49,6 +50,7 @@ from .phases import limits
 from .phases.access import compileAccess, compileLimitExcept, isInternal
 from .phases.error_page import ErrorPageOptions, compileErrorPages, signature
 from .phases.gunzip import compileGunzip
+from .phases.gzip import compileGzip
 from .phases.headers import compileHeaders, compileTrailers
 from .phases.paths import compilePaths
 from .phases.realip import compileRealip, forwardedFor
@@ -506,7 +508,10 @@ class HTTPBuild:
             location.editHead = compileHeaders(block, self)
         with self._collecting():
             location.trailers = compileTrailers(block, self)
-        location.gunzip = compileGunzip(block)
+        made = [compile(block, self) for compile in (compileGunzip, compileGzip)]
+        factories = [each for each in made if each is not None]
+        if factories:
+            location.filters = Filters(factories)
         if self._accessLogs is not None:
             with self._collecting():
                 location.accessLogs = self._accessLogs.compile(block)

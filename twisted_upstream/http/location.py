@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ..config.regex import Matcher
     from ..logs import ErrorLog
     from ..wire.head import ResponseHead
+    from .filters import Filters
     from .options import LocationOptions
-    from .phases.gunzip import Gunzip
     from .phases.headers import Trailers
     from .request import Request
 
@@ -45,7 +45,7 @@ class Location:
     @ivar content: answers the request in the end.
     @ivar phases: asked before; one that answers C{True} has taken the request over.
     @ivar editHead: edits the heads of responses, or C{None}.
-    @ivar gunzip: makes what unpacks a response, or C{None}.
+    @ivar filters: change the bodies of responses, or C{None}.
     @ivar errorPages: answers with an error: takes request and status.
     @ivar errorPageStatuses: statuses that have an error page of the configuration.
     @ivar accessLogs: told of each request in the end.
@@ -59,7 +59,7 @@ class Location:
     phases: Sequence[Callable[[Any], bool]] = ()
     limitExcept: Callable[[bytes], Any] | None = None
     editHead: Callable[[Any, ResponseHead], None] | None = None
-    gunzip: Callable[[Any, ResponseHead], Gunzip | None] | None = None
+    filters: Filters | None = None
     trailers: Trailers | None = None
     errorPageStatuses: frozenset[int] = frozenset()
     accessLogs: Sequence[Callable[[Any], None]] = ()

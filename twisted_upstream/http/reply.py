@@ -17,8 +17,8 @@ from .phases.error_page import statusText
 
 if TYPE_CHECKING:
     from ..wire.head import ResponseHead
+    from .filters import Chain
     from .pace import Pace
-    from .phases.gunzip import Gunzip
     from .window import Window
 
 
@@ -37,6 +37,7 @@ class Reply(Client):
         no X-Accel-Redirect, no edit.
     @ivar limitRate: bytes per second that the client may get; 0: no limit; C{None}:
         what the location says.
+    @ivar flushes: each piece of the body is to be sent at once.
     @ivar trailers: what C{add_trailer} and the server add after the body.
     """
 
@@ -50,9 +51,10 @@ class Reply(Client):
     headOnly = False
     isFirst = True
     limitRate: int | None = None
+    flushes = False
     trailers = b""
     _pace: Pace | None = None
-    _gunzip: Gunzip | None = None
+    _filters: Chain | None = None
     _window: Window | None = None
     _progress = -1
     _ended = False
@@ -76,8 +78,8 @@ class Reply(Client):
         edit = location.editHead
         if edit is not None:
             edit(self, head)
-        if location.gunzip is not None:
-            self._gunzip = location.gunzip(self, head)
+        if location.filters is not None:
+            self._filters = location.filters.begin(self, head)
         transport = self.connection.transport
         if self.version < 10 or head.bare:
             # HTTP/0.9 has no heads, and a server that answered so sent none.
@@ -85,35 +87,42 @@ class Reply(Client):
             if head.bare:
                 # nginx logs such a response so.
                 self.status = 9
-            self._sendFirst(b"", body, complete)
-            return
-        data = self._serialize(head)
+            data = b""
+        else:
+            data = self._serialize(head)
         self.headSize = len(data)
         if self.headOnly:
+            self._filters = None
             transport.write(data)
             if complete or head.contentLength is not None or not self.chunked:
                 self.headOnly = True
             if complete:
                 self._endOutput()
             return
+        if self._filters is not None:
+            self._sendFiltered(self._filters, data, body, complete)
+            return
         self._sendFirst(data, body, complete)
+
+    def _sendFiltered(
+        self, filters: Chain, data: bytes, body: bytes, complete: bool
+    ) -> None:
+        body, complete = filters.start(body, complete)
+        self._sendFirst(data, body, complete)
+        if not complete:
+            filters.release()
 
     def _sendFirst(self, data: bytes, body: bytes, complete: bool) -> None:
         location = self.location
         if location.limitsRate is not None or self.limitRate:
             self._startPace()
-        pace, gunzip = self._pace, self._gunzip
-        transport = self.connection.transport
-        if pace is not None or gunzip is not None:
-            if pace is not None:
-                pace.begin(data, body if gunzip is None else b"")
-            else:
-                transport.write(data)
-            if gunzip is not None and body:
-                gunzip.add(body)
+        pace = self._pace
+        if pace is not None:
+            pace.begin(data, body)
             if complete:
-                self.endResponse()
+                self.putEnd()
             return
+        transport = self.connection.transport
         if self.chunked:
             if body:
                 data += b"%x\r\n%b\r\n" % (len(body), body)
@@ -203,8 +212,8 @@ class Reply(Client):
             data = self._window.cut(data)
             if not data:
                 return
-        if self._gunzip is not None:
-            self._gunzip.add(data)
+        if self._filters is not None:
+            self._filters.first.putBody(data)
             return
         self.putBody(data)
 
@@ -239,8 +248,8 @@ class Reply(Client):
             offset, count = self._window.cutRegion(offset, count)
             if not count:
                 return
-        if self._gunzip is not None:
-            self._gunzip.addRegion(fd, offset, count)
+        if self._filters is not None:
+            self._filters.first.putRegion(fd, offset, count)
             return
         if self._pace is not None:
             self._pace.addRegion(fd, offset, count)
@@ -264,8 +273,8 @@ class Reply(Client):
         """
         Does the client owe no more than C{highWater} bytes?
         """
-        if self._gunzip is not None and self._gunzip.waiting:
-            return False
+        if self._filters is not None:
+            return self._filters.first.canPut(highWater)
         return self.canPut(highWater)
 
     def canPut(self, highWater: int) -> bool:
@@ -281,8 +290,8 @@ class Reply(Client):
         """
         Call C{callback}, once, when the client has taken everything.
         """
-        if self._gunzip is not None and self._gunzip.waiting:
-            self._gunzip.drained = callback
+        if self._filters is not None:
+            self._filters.first.whenPut(callback)
             return
         self.whenPut(callback)
 
@@ -328,8 +337,8 @@ class Reply(Client):
         """
         The body is complete.
         """
-        if self._gunzip is not None and not self.headOnly:
-            self._gunzip.end()
+        if self._filters is not None:
+            self._filters.first.putEnd()
         else:
             self.putEnd()
 
@@ -348,7 +357,7 @@ class Reply(Client):
     def _endOutput(self) -> None:
         self._ended = True
         if self.connection.transport.pending:
-            self.whenDrained(self._finish)
+            self.whenPut(self._finish)
             self._watchSending()
         else:
             self._finish()
@@ -357,10 +366,19 @@ class Reply(Client):
         """
         The body will not be completed: close, so that the client can tell.
         """
+        if self._filters is not None:
+            self._filters.first.putCut()
+        else:
+            self.putCut()
+
+    def putCut(self) -> None:
+        """
+        The body as the client gets it will not be completed.
+        """
         self.keepalive = False
         transport = self.connection.transport
         if transport.pending and self.status:
-            self.whenDrained(self._finish)
+            self.whenPut(self._finish)
             self._watchSending()
         else:
             self._finish()

@@ -486,6 +486,13 @@ class Request(Reply):
         if rate is not None:
             self.limitRate = rate
 
+    def isFiltered(self, head: ResponseHead) -> bool:
+        """
+        Will the body be changed on its way, so that no parts of it can be sent?
+        """
+        filters = self.location.filters
+        return filters is not None and filters.apply(self, head)
+
     def takeRange(self, head: ResponseHead) -> bool:
         """
         Let the response be the one part of it that the client wants, if so.
@@ -495,7 +502,7 @@ class Request(Reply):
         """
         if self.errorStatus:
             return True
-        if self.location.gunzip is not None and _ENCODING.search(head.fields):
+        if self.isFiltered(head):
             return True
         if head.fields:
             head.fields = _ACCEPT_RANGES.sub(b"", head.fields)
@@ -529,8 +536,8 @@ class Request(Reply):
             upstream.discard()
         if self._pace is not None:
             self._pace.stop()
-        if self._gunzip is not None:
-            self._gunzip.stop()
+        if self._filters is not None:
+            self._filters.stop()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -610,7 +617,6 @@ class Request(Reply):
 
 _RANGE = re.compile(rb"\r\nrange:", re.I)
 _ACCEPT_RANGES = re.compile(rb"\r\naccept-ranges:[^\r]*", re.I)
-_ENCODING = re.compile(rb"\r\ncontent-encoding:", re.I)
 
 #: Statuses that are logged, but never sent.
 _SILENT = frozenset((408, 444, 499))

@@ -15,6 +15,7 @@ from typing import Any
 from ..net.sockaddr import addressText
 from ..variables import Getter, Variables
 from ..wire.cookies import cookieFinder
+from .phases.gzip import gzipRatio
 
 
 def _port(sockaddr: Any) -> bytes:
@@ -228,6 +229,7 @@ _BUILT_IN: dict[str, Getter] = {
     "hostname": lambda r: _HOSTNAME,
     "nginx_version": lambda r: b"1.31.5",
     "limit_rate": _limitRate,
+    "gzip_ratio": gzipRatio,
     "request_body_file": lambda r: None if r.body is None else r.body.path,
     "proxy_add_x_forwarded_for": _forwarded,
 }

@@ -36,6 +36,8 @@ from ..http.options import (
 from ..http.phases.access import AccessOptions
 from ..http.phases.error_page import ErrorPageOptions
 from ..http.phases.gunzip import GunzipOptions
+from ..http.phases.gzip import GzipOptions
+from ..http.phases.gzip_accept import GzipAcceptOptions
 from ..http.phases.headers import HeaderOptions
 from ..http.phases.limits import LimitStatusOptions
 from ..http.phases.paths import PathOptions
@@ -120,6 +122,8 @@ _OPTIONS = (
     SessionStickyOptions,
     StaticOptions,
     GunzipOptions,
+    GzipOptions,
+    GzipAcceptOptions,
     TryFilesOptions,
     *define.OPTIONS,
     TLSOptions,

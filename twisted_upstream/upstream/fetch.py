@@ -138,6 +138,7 @@ class _Nobody:
         "attempts",
         "body",
         "exchange",
+        "flushes",
         "head",
         "host",
         "limitRate",

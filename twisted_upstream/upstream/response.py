@@ -126,6 +126,7 @@ class UpstreamResponse:
                     self._attempt.responseLength = 0
         if not self._buffered:
             client.limitRate = 0
+            client.flushes = True
         if received.remaining == 0:
             self._done(received)
             client.sendHead(head, body, True)

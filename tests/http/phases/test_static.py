@@ -20,6 +20,7 @@ from tests.support.fakerequest import (
     run,
 )
 from twisted_upstream.config.syntax import ConfigError
+from twisted_upstream.http.phases.gzip_accept import GzipAcceptOptions
 from twisted_upstream.http.phases.paths import PathOptions
 from twisted_upstream.http.phases.static import StaticOptions, compileStatic, openFile
 from twisted_upstream.wire.dates import formatDate
@@ -63,6 +64,7 @@ class StaticTestCase(SynchronousTestCase):
             f"root {self.directory}; server {{ location {location} {{ {text} }} }}",
             PathOptions,
             StaticOptions,
+            GzipAcceptOptions,
         )
         build = FakeBuild()
         handler = compileStatic(only(block, 0, 0), build)
@@ -369,3 +371,71 @@ class IndexTests(StaticTestCase):
         self.assertEqual(messages(error), ['index "" in "index" directive is invalid'])
         warnings = configureWithWarnings("index /a b;", StaticOptions)[1]
         self.assertEqual(len(warnings), 1)
+
+
+class PackedTests(StaticTestCase):
+    """
+    C{gzip_static}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("t.html.gz", b"packed")
+        os.mkdir(self.directory + "/index.html.gz")
+
+    def packed(self, target: bytes, text: str, accepts: bool, **more: Any) -> Any:
+        """
+        The head of the response.
+        """
+        fields = b"\r\nAccept-Encoding: gzip" if accepts else b""
+        return self.answer(target, text, fields=fields, **more).response
+
+    def test_packed(self) -> None:
+        """
+        Who accepts gzip gets the compressed file, as what the plain one is.
+        """
+        for text, accepts, packed, vary in (
+            ("", True, False, False),
+            ("gzip_static off; gzip_vary on;", True, False, False),
+            ("gzip_static on;", True, True, False),
+            ("gzip_static on;", False, False, False),
+            ("gzip_static on; gzip_vary on;", True, True, True),
+            ("gzip_static on; gzip_vary on;", False, False, True),
+            ("gzip_static always;", False, True, False),
+            ("gzip_static always; gzip_vary on;", True, True, False),
+        ):
+            head = self.packed(b"/t.html", text, accepts)
+            self.assertEqual(b"Content-Encoding: gzip" in head.fields, packed, text)
+            self.assertEqual(b"Vary: Accept-Encoding" in head.fields, vary, text)
+            self.assertEqual(head.contentLength, 6 if packed else 8)
+            self.assertEqual(head.contentType, b"text/html")
+            self.assertIn(b'ETag: "%x-%x"' % (CHANGED, head.contentLength), head.fields)
+
+    def test_none(self) -> None:
+        """
+        Without a compressed file, or with a directory of that name, the plain one is
+        sent; a POST never looks for it.
+        """
+        text = "gzip_static on; gzip_vary on;"
+        head = self.packed(b"/index.html", text, True)
+        self.assertNotIn(b"Content-Encoding", head.fields)
+        self.assertIn(b"Vary", head.fields)
+        head = self.packed(b"/dir%20sp/index.html", text, True)
+        self.assertNotIn(b"Content-Encoding", head.fields)
+        self.assertNotIn(b"Vary", head.fields)
+        request = self.answer(
+            b"/t.html", text, fields=b"\r\nAccept-Encoding: gzip", method=b"POST"
+        )
+        self.assertEqual(request.done, [("failResponse", 405)])
+
+    def test_special(self) -> None:
+        """
+        What is neither file nor directory is answered with 404, and told.
+        """
+        os.mkfifo(self.directory + "/f.html.gz")
+        self.write("f.html", b"plain")
+        request = self.answer(
+            b"/f.html", "gzip_static on;", fields=b"\r\nAccept-Encoding: gzip"
+        )
+        self.assertEqual(request.done, [("failResponse", 404)])
+        self.assertIn("is not a regular file", request.logged[0][1])

@@ -219,6 +219,8 @@ def selectRanges(
     length = head.contentLength
     if request.version < 10 or head.status != 200 or length is None or most == 0:
         return None
+    if request.isFiltered(head):
+        return None
     value = _wanted(request, head)
     ranges = None if value is None else parseRanges(value, length, most)
     if ranges is None:

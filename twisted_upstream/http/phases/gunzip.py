@@ -4,34 +4,24 @@ C{gunzip}: responses that are compressed reach clients that cannot read that pla
 What comes in is taken apart step by step, as the client takes what comes out: a small
 response that grows without end costs no memory.
 
-nginx: C{ngx_http_gunzip_filter_module.c}, C{ngx_http_gzip_ok()}
+nginx: C{ngx_http_gunzip_filter_module.c}
 """
 
 from __future__ import annotations
 
-import os
 import re
 import zlib
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...config.build import Block
 from ...config.directive import HTTP_ANY, directive, flag
-from ...config.syntax import Node
-from ...config.values import parseNumber, parseSize
-from ...wire.fields import firstValue
+from ..filters import BodyFilter, BrokenBody
+from .gzip import buffers
+from .gzip_accept import GzipAcceptOptions, addVary, compileAccepts, editChanged
 
 if TYPE_CHECKING:
+    from ...config.build import Block
     from ...wire.head import ResponseHead
-
-
-def _buffers(node: Node) -> tuple[int, int]:
-    count = parseNumber(node.words[0])
-    if count == 0:
-        raise ValueError("invalid value")
-    return count, parseSize(node.words[1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +41,7 @@ class GunzipOptions:
     buffers: tuple[int, int] = directive(
         "gunzip_buffers",
         HTTP_ANY,
-        _buffers,
+        buffers,
         arity=(2, 2),
         default=(32, 4096),
         unit="bytes",
@@ -61,179 +51,90 @@ class GunzipOptions:
 
 
 _ENCODING = re.compile(rb"\r\ncontent-encoding: *gzip *(?=\r|\Z)", re.I)
-_RANGES = re.compile(rb"\r\naccept-ranges:[^\r]*", re.I)
-_ETAG = re.compile(rb'(\r\netag: *)(?=")', re.I)
-_NO_ETAG = re.compile(rb'\r\netag: *(?![ "]|W/)[^\r]*', re.I)
-
-_ACCEPTED = re.compile(
-    rb"(?:^|[, ])gzip(?:(?=[, ])|; *q=([01](?:\.\d{0,3})?)(?=[, ]|$)|(?:; *)?$)", re.I
-)
 
 
-def acceptsGzip(request: Any) -> bool:
-    """
-    May the response to this request be compressed?  Not by proxies, nor HTTP/1.0.
-    """
-    fields = request.head.fields
-    value = firstValue(fields, b"accept-encoding")
-    if value is None or request.version < 11:
-        return False
-    found = _ACCEPTED.search(value)
-    if found is None or (found[1] is not None and not 0 < float(found[1]) <= 1):
-        return False
-    return firstValue(fields, b"via") is None
-
-
-class Gunzip:
+class Gunzip(BodyFilter):
     """
     One response that is unpacked on its way.
-
-    @ivar waiting: is there something that was not unpacked yet?
-    @ivar drained: called once when there is nothing any more.
     """
 
-    __slots__ = (
-        "_ended",
-        "_inflate",
-        "_most",
-        "_parts",
-        "_reply",
-        "drained",
-        "waiting",
-    )
+    __slots__ = ("_inflate",)
 
     def __init__(self, reply: Any, most: int) -> None:
         """
-        @param reply: takes what comes out: C{putBody}, C{putEnd}; tells when it took
-            that.
         @param most: bytes that may wait for the client.
         """
-        self._reply: Any = reply
-        self._most = most
+        super().__init__(reply, most)
         self._inflate = zlib.decompressobj(wbits=31)
-        self._parts: deque[bytes | tuple[int, int, int]] = deque()
-        self._ended = False
-        self.waiting = False
-        self.drained: Callable[[], None] | None = None
 
-    def add(self, data: bytes) -> None:
+    def step(self, data: bytes) -> bytes:
         """
-        More of the compressed body.
+        Unpack some, up to what may wait.
         """
-        self._parts.append(data)
-        self._begin()
-
-    def addRegion(self, fd: int, offset: int, count: int) -> None:
-        """
-        More of it, from a file.
-        """
-        self._parts.append((fd, offset, count))
-        self._begin()
-
-    def end(self) -> None:
-        """
-        It is complete.
-        """
-        self._ended = True
-        self._begin()
-
-    def stop(self) -> None:
-        """
-        Forget what waits.
-        """
-        self._reply = None
-        self._parts.clear()
-        self.waiting = False
-        self.drained = None
-
-    def _begin(self) -> None:
-        if not self.waiting and self._reply is not None:
-            self.waiting = True
-            self._go()
-
-    def _go(self) -> None:
-        """
-        Unpack until the client has enough, or nothing is left.
-        """
-        reply = self._reply
-        parts = self._parts
-        while self.waiting and parts:
-            if not reply.canPut(self._most):
-                reply.whenPut(self._go)
-                return
-            try:
-                out = self._step(self._next())
-            except zlib.error:
-                self._broken("inflate() failed: 0, -3")
-                return
-            except OSError as e:
-                self._broken(f"pread() failed ({e.errno}: {e.strerror})")
-                return
-            if out:
-                reply.putBody(out)
-        if not self.waiting:
-            return
-        self.waiting = False
-        if self._ended:
-            if self._inflate.eof:
-                reply.putEnd()
-            else:
-                self._broken("inflate() returned -5 on response end")
-            return
-        drained, self.drained = self.drained, None
-        if drained is not None:
-            drained()
-
-    def _next(self) -> bytes:
-        part = self._parts.popleft()
-        if isinstance(part, bytes):
-            return part
-        fd, offset, count = part
-        data = os.pread(fd, min(count, self._most), offset)
-        if data and len(data) < count:
-            self._parts.appendleft((fd, offset + len(data), count - len(data)))
-        return data
-
-    def _step(self, data: bytes) -> bytes:
         inflate = self._inflate
         if inflate.eof and data:
             # One compressed file after another is one, too.
             inflate = self._inflate = zlib.decompressobj(wbits=31)
-        out = inflate.decompress(data, self._most)
+        try:
+            out = inflate.decompress(data, self._most)
+        except zlib.error:
+            raise BrokenBody("inflate() failed: 0, -3") from None
         rest = inflate.unconsumed_tail or inflate.unused_data
         if rest:
-            self._parts.appendleft(rest)
+            self.putBack(rest)
         elif len(out) == self._most and not inflate.eof:
             # There may be more that needs no more input.
-            self._parts.appendleft(b"")
+            self.putBack(b"")
         return out
 
-    def _broken(self, message: str) -> None:
-        reply = self._reply
-        self.stop()
-        reply.logError("error", message)
-        reply.cutResponse()
+    def finish(self) -> bytes:
+        """
+        There is nothing left, if it was whole.
+        """
+        if not self._inflate.eof:
+            raise BrokenBody("inflate() returned -5 on response end")
+        return b""
 
 
-def compileGunzip(block: Block) -> Callable[[Any, ResponseHead], Gunzip | None] | None:
+class _Factory:
     """
-    Compile C{gunzip} of one place.
-
-    @return: takes request and head; where the response is to be unpacked, the head is
-        edited.
+    C{gunzip} of one place.
     """
-    options = block.of(GunzipOptions)
-    if not options.gunzip:
-        return None
-    count, each = options.buffers
-    most = count * each
 
-    def gunzip(request: Any, head: ResponseHead) -> Gunzip | None:
+    __slots__ = ("_accepts", "_most", "_vary")
+
+    def __init__(self, block: Block, build: Any) -> None:
+        count, each = block.of(GunzipOptions).buffers
+        self._most = count * each
+        self._accepts = compileAccepts(block, build)
+        self._vary = block.of(GzipAcceptOptions).vary
+
+    def applies(self, request: Any, head: ResponseHead) -> bool:
+        """
+        Will that response be unpacked?
+        """
+        return _ENCODING.search(head.fields) is not None and not self._accepts(
+            request, head
+        )
+
+    def begin(self, request: Any, head: ResponseHead) -> Gunzip | None:
+        """
+        Edit the head, and unpack the body if so.
+        """
         fields, found = _ENCODING.subn(b"", head.fields)
-        if not found or acceptsGzip(request):
+        if not found:
             return None
-        head.contentLength = None
-        head.fields = _NO_ETAG.sub(b"", _ETAG.sub(rb"\1W/", _RANGES.sub(b"", fields)))
-        return Gunzip(request, most)
+        accepted = self._accepts(request, head)
+        if not accepted:
+            head.fields = fields
+            editChanged(head)
+        if self._vary:
+            addVary(head)
+        return None if accepted else Gunzip(request, self._most)
 
-    return gunzip
+
+def compileGunzip(block: Block, build: Any) -> _Factory | None:
+    """
+    Compile C{gunzip} of one place; C{None} when it is off.
+    """
+    return _Factory(block, build) if block.of(GunzipOptions).gunzip else None

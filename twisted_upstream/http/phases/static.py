@@ -28,16 +28,17 @@ from ...config.directive import (
 )
 from ...config.values import Template, parseTemplate
 from ...wire.dates import formatDate
+from ...wire.head import ResponseHead
 from ...wire.uri import escapeUri
 from .conditional import UNLIMITED, Multipart, conditional, selectRanges, unsatisfied
 from .error_page import ownHead
+from .gzip_accept import GzipAcceptOptions, addVary, compileAccepts
 from .paths import Paths, compilePaths, compileType
 from .script import shown
 
 if TYPE_CHECKING:
     from ...config.build import Block
     from ...config.syntax import Node
-    from ...wire.head import ResponseHead
     from ..request import Request
 
 #: Several ranges larger than this together are put together on disk.
@@ -153,6 +154,13 @@ class StaticOptions:
         unit="bytes",
         doc="Accepted; the kernel's read-ahead is used.",
     )
+    gzipStatic: str = directive(
+        "gzip_static",
+        HTTP_ANY,
+        oneOf("off", "on", "always"),
+        default="off",
+        doc="Send FILE.gz instead of FILE to clients that accept gzip, or to all.",
+    )
     aio: tuple[str, ...] = directive(
         "aio",
         HTTP_ANY,
@@ -186,6 +194,55 @@ def _pieces(fd: int, start: int, end: int) -> Iterator[bytes]:
         yield piece
 
 
+class Packed:
+    """
+    C{gzip_static} of one place.
+
+    nginx: ngx_http_gzip_static_handler()
+    """
+
+    __slots__ = ("_accepts", "_always", "_vary")
+
+    def __init__(self, block: Block, build: Any, always: bool) -> None:
+        self._always = always
+        self._accepts = compileAccepts(block, build)
+        self._vary = block.of(GzipAcceptOptions).vary
+
+    def find(
+        self, request: Request, path: bytes
+    ) -> tuple[tuple[int, os.stat_result] | None, bool] | None:
+        """
+        Open the compressed file, if it is there and wanted.
+
+        @return: it, and whether the answer depends on what the client accepts;
+            C{None}: an error was answered.
+        """
+        wanted = self._always or self._accepts(request, _NO_HEAD)
+        if not wanted and not self._vary:
+            return None, False
+        try:
+            fd, found = openFile(path)
+        except (OSError, ValueError) as e:
+            errno = getattr(e, "errno", None) or ENOENT
+            if errno not in _MISSING:
+                level = "error" if errno in (EACCES, EMLINK, ELOOP) else "crit"
+                request.logError(level, f'open() "{shown(path)}" failed', errno)
+            return None, False
+        vary = self._vary and not self._always
+        if wanted and S_ISREG(found.st_mode):
+            return (fd, found), vary
+        os.close(fd)
+        if wanted and not S_ISDIR(found.st_mode):
+            request.logError("crit", f'"{shown(path)}" is not a regular file')
+            request.failResponse(404)
+            return None
+        return None, vary
+
+
+#: What is known of a response that is still looked for.
+_NO_HEAD = ResponseHead(200)
+
+
 class Static:
     """
     Answers from files as one location wants it.
@@ -197,11 +254,13 @@ class Static:
         paths: Paths,
         typeOf: Callable[[bytes], bytes | None],
         index: tuple[Callable[[Any], bytes], ...],
+        packed: Packed | None,
     ) -> None:
         self._options = options
         self._paths = paths
         self._typeOf = typeOf
         self._index = index
+        self._packed = packed
         self._numbers = count(1)
 
     def answer(self, request: Request) -> None:
@@ -224,6 +283,16 @@ class Static:
             request.failResponse(500)
             return
         path = self._paths.path(request)
+        vary = False
+        packed = self._packed
+        if packed is not None and request.method != b"POST":
+            sought = packed.find(request, path + b".gz")
+            if sought is None:
+                return
+            file, vary = sought
+            if file is not None:
+                self._send(request, *file, vary, True)
+                return
         try:
             fd, found = openFile(path)
         except (OSError, ValueError) as e:
@@ -231,7 +300,7 @@ class Static:
             self._failed(request, path, getattr(e, "errno", None) or ENOENT)
             return
         if S_ISREG(found.st_mode) and request.method != b"POST":
-            self._send(request, fd, found)
+            self._send(request, fd, found, vary, False)
             return
         os.close(fd)
         if S_ISDIR(found.st_mode):
@@ -257,7 +326,18 @@ class Static:
             request.logError(level, f'open() "{shown(path)}" failed', errno)
         request.failResponse(status)
 
-    def _send(self, request: Request, fd: int, found: os.stat_result) -> None:
+    def _send(
+        self,
+        request: Request,
+        fd: int,
+        found: os.stat_result,
+        vary: bool,
+        packed: bool,
+    ) -> None:
+        """
+        @param vary: does it depend on what the client accepts?
+        @param packed: is it compressed?
+        """
         length, modified = found.st_size, int(found.st_mtime)
         head = ownHead(request, 200)
         head.contentLength = length
@@ -265,6 +345,10 @@ class Static:
         head.lastModified = formatDate(modified)
         if self._options.etag:
             head.fields += b'\r\nETag: "%x-%x"' % (modified, length)
+        if packed:
+            head.fields += b"\r\nContent-Encoding: gzip"
+        if vary:
+            addVary(head)
         status = conditional(request, head, self._options.ifModifiedSince)
         if status == 0:
             ranges = selectRanges(request, head, self._options.maxRanges)
@@ -422,4 +506,10 @@ def compileStatic(block: Block, build: Any) -> Callable[[Request], None]:
     )
     if not index:
         index = (lambda request: b"index.html",)
-    return Static(options, compilePaths(block, build), compileType(block), index).answer
+    packed = None
+    if options.gzipStatic != "off":
+        packed = Packed(block, build, options.gzipStatic == "always")
+    static = Static(
+        options, compilePaths(block, build), compileType(block), index, packed
+    )
+    return static.answer

@@ -1,0 +1,1 @@
+`gzip` compresses responses on their way, a piece at a time, and `gzip_static` sends files that are compressed already; `gzip_types`, `gzip_proxied`, `gzip_disable`, `gzip_vary` and the others say which, and `$gzip_ratio` how much it was worth.
