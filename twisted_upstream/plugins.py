@@ -14,6 +14,9 @@ from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from twisted.internet.interfaces import (
+    IStreamClientEndpointStringParserWithReactor,
+)
 from twisted.plugin import IPlugin, getPlugins
 from zope.interface import Interface, alsoProvides, implementer
 from zope.interface.exceptions import Invalid
@@ -308,6 +311,29 @@ class Pointer:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.load(), name)
+
+
+@implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
+class EndpointParser:
+    """
+    What C{clientFromString} finds for strings that begin with C{prefix:}; the function
+    that it calls is imported then.
+    """
+
+    def __init__(self, prefix: str, path: str) -> None:
+        """
+        @param path: C{package.module:function}, which takes a reactor and the string's
+            parts, and returns an endpoint.
+        """
+        self.prefix = prefix
+        self.path = path
+
+    def parseStreamClient(self, reactor: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        The endpoint of one string.
+        """
+        moduleName, _, attribute = self.path.partition(":")
+        return getattr(import_module(moduleName), attribute)(reactor, *args, **kwargs)
 
 
 #: Our own plugins are imported, not looked up: Twisted's cache of plugins may be older

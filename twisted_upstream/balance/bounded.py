@@ -131,7 +131,7 @@ class BoundedHash:
     C{hash KEY [consistent] bounded=FACTOR}.
     """
 
-    __slots__ = ("_circle", "_key", "_load", "_peers")
+    __slots__ = ("_circle", "_load", "_peers", "key")
 
     _circle: Circle
     _peers: Peers
@@ -141,7 +141,7 @@ class BoundedHash:
         @param key: called once per request.
         @param factor: at least 1.
         """
-        self._key = key
+        self.key = key
         self._load = Load(factor)
 
     def initUpstream(self, peers: Peers) -> None:
@@ -155,4 +155,4 @@ class BoundedHash:
         """
         Begin one request.
         """
-        return BoundedGetter(self._peers, self._circle, self._key(client), self._load)
+        return BoundedGetter(self._peers, self._circle, self.key(client), self._load)

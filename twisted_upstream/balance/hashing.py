@@ -59,7 +59,7 @@ class Hash:
     or go.
     """
 
-    __slots__ = ("_key", "_peers", "_ranges")
+    __slots__ = ("_peers", "_ranges", "key")
 
     _peers: Peers
     _ranges: Ranges
@@ -68,7 +68,7 @@ class Hash:
         """
         @param key: called once per request.
         """
-        self._key = key
+        self.key = key
 
     def initUpstream(self, peers: Peers) -> None:
         """
@@ -81,7 +81,7 @@ class Hash:
         """
         Begin one request.
         """
-        return HashGetter(self._peers, self._ranges, self._key(client))
+        return HashGetter(self._peers, self._ranges, self.key(client))
 
 
 class ConsistentGetter(DrawingGetter):
@@ -138,7 +138,7 @@ class ConsistentHash:
     C{hash KEY consistent}: when servers come or go, few keys change their server.
     """
 
-    __slots__ = ("_circle", "_key", "_peers")
+    __slots__ = ("_circle", "_peers", "key")
 
     _circle: Circle
     _peers: Peers
@@ -147,7 +147,7 @@ class ConsistentHash:
         """
         @param key: called once per request.
         """
-        self._key = key
+        self.key = key
 
     def initUpstream(self, peers: Peers) -> None:
         """
@@ -160,7 +160,7 @@ class ConsistentHash:
         """
         Begin one request.
         """
-        return ConsistentGetter(self._peers, self._circle, self._key(client))
+        return ConsistentGetter(self._peers, self._circle, self.key(client))
 
 
 class IpHashGetter(DrawingGetter):

@@ -57,6 +57,7 @@ class Peer:
     @ivar effectiveWeight: C{weight}, less after failures.
     @ivar currentWeight: the running value of smooth weighted round robin.
     @ivar conns: attempts under way; idle connections do not count.
+    @ivar requests: attempts so far, those under way included.
     @ivar fails: failures in the current period.
     @ivar accessed: when it failed last, in whole seconds.
     @ivar checked: when the current period of C{failTimeout} began, in whole seconds.
@@ -89,6 +90,7 @@ class Peer:
         "maxFails",
         "name",
         "nameBytes",
+        "requests",
         "server",
         "sid",
         "slowStart",
@@ -127,6 +129,7 @@ class Peer:
         self.effectiveWeight = weight
         self.currentWeight = 0
         self.conns = 0
+        self.requests = 0
         self.fails = 0
         self.accessed = 0
         self.checked = 0
@@ -403,6 +406,7 @@ class PeerGetter:
             if now - peer.checked > peer.failTimeout:
                 peer.checked = now
             peer.conns += 1
+            peer.requests += 1
             if peer.maxConns and peer.conns >= peer.maxConns:
                 self.peers.touch(peer)
             return peer
@@ -410,6 +414,7 @@ class PeerGetter:
             if self.hinted(int(self.peers.seconds())) is None:
                 return self._getBackup()
         peer.conns += 1
+        peer.requests += 1
         return peer
 
     def _getBackup(self) -> Peer | None:

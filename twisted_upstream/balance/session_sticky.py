@@ -61,6 +61,7 @@ class SessionGetter(LayerGetter):
             own = self._peers.get(visit.sid)
             if own is not None and _isOpen(own):
                 own.conns += 1
+                own.requests += 1
                 return self._took(own)
         if not visit.isFirst and not fallback:
             return None

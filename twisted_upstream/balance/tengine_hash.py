@@ -147,6 +147,7 @@ class RingGetter(PeerGetter):
                 self.tried = set()
             self.tried.add(peer)
             peer.conns += 1
+            peer.requests += 1
         return peer
 
     def _choose(self, now: int) -> Peer | None:
@@ -229,7 +230,7 @@ class TengineHash:
     C{consistent_hash KEY}: requests with the same key go to the same server.
     """
 
-    __slots__ = ("_key", "_out", "_peers", "_ring")
+    __slots__ = ("_out", "_peers", "_ring", "key")
 
     _peers: Peers
     _ring: Ring
@@ -238,7 +239,7 @@ class TengineHash:
         """
         @param key: called once per request.
         """
-        self._key = key
+        self.key = key
         self._out: dict[Peer, int] = {}
 
     def initUpstream(self, peers: Peers) -> None:
@@ -254,7 +255,7 @@ class TengineHash:
         """
         Begin one request.
         """
-        return RingGetter(self._peers, self._ring, self._out, self._key(client))
+        return RingGetter(self._peers, self._ring, self._out, self.key(client))
 
 
 @implementer(IBalancer)

@@ -195,11 +195,9 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def loadConfiguration(
-    path: str, prefix: str, directives: str = "", errorLogPath: str = ""
-) -> Configuration:
+def readDocument(path: str, directives: str = "") -> Document:
     """
-    Read the files of a configuration and check their grammar.
+    Read the files of a configuration.
 
     @param directives: of C{-g}.
     @raise ConfigError: with everything that is wrong.
@@ -226,6 +224,19 @@ def loadConfiguration(
     document = parse(text, path, include)
     if directives:
         document = parse(directives, COMMAND_LINE, include) + document
+    return document
+
+
+def loadConfiguration(
+    path: str, prefix: str, directives: str = "", errorLogPath: str = ""
+) -> Configuration:
+    """
+    Read the files of a configuration and check their grammar.
+
+    @param directives: of C{-g}.
+    @raise ConfigError: with everything that is wrong.
+    """
+    document = readDocument(path, directives)
     grammar = makeGrammar()
     root = grammar.build(document)
     eventsBlock(root)
@@ -318,6 +329,13 @@ class Cycle:
             )
         build.build()
         return build
+
+    @property
+    def builds(self) -> Sequence[HTTPBuild | StreamBuild]:
+        """
+        What was built of each block, in order.
+        """
+        return self._builds
 
     def _makeResolver(self, words: Sequence[str], node: Node, timeout: float) -> Any:
         return Resolver(words, node, self._reactor, timeout)

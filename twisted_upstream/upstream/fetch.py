@@ -10,21 +10,20 @@ C{ngx_http_upstream_process_body_in_memory()}
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from ..interfaces import IHTTPClient, IReply
+from ..interfaces import IReply
+from .asker import Asker, HeldBody
 
 if TYPE_CHECKING:
     from ..logs import ErrorLog
     from ..wire.head import ResponseHead
-    from .attempt import Attempt
     from .passing import Passing
-    from .request import UpstreamRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,166 +82,38 @@ class FetchError(Exception):
         self.phase = phase
 
 
-class _Head:
-    """
-    The request's head, as far as there is one.
-    """
-
-    __slots__ = ("contentLength", "fields", "host", "hostField", "path")
-
-    chunked = False
-    quotedUri = True
-    upgrade: bytes | None = None
-    connection: bytes | None = None
-    port = b""
-    version = 11
-
-    def __init__(self, request: FetchRequest) -> None:
-        self.fields = request.fields
-        self.host = self.hostField = request.host
-        self.contentLength = None if request.body is None else len(request.body)
-        self.path = request.uri + (b"?" + request.args if request.args else b"")
-
-
-class _Body:
-    """
-    A body that is there.
-    """
-
-    __slots__ = ("parts", "size")
-
-    complete = True
-    file = None
-
-    def __init__(self, data: bytes) -> None:
-        self.parts = [data]
-        self.size = len(data)
-
-
-@implementer(IHTTPClient, IReply)
-class _Nobody:
+@implementer(IReply)
+class _Nobody(Asker):
     """
     Who asks, and gets the response, where there is no client.
     """
 
-    __slots__ = (
-        "_action",
-        "_edits",
-        "_errorLog",
-        "_head",
-        "_limit",
-        "_message",
-        "_parts",
-        "_size",
-        "args",
-        "attempts",
-        "body",
-        "exchange",
-        "flushes",
-        "head",
-        "host",
-        "limitRate",
-        "method",
-        "notes",
-        "result",
-        "status",
-        "target",
-        "trailers",
-        "upstream",
-        "upstreamFields",
-        "upstreamTrailers",
-        "uri",
-        "values",
-    )
-
-    address = b""
-    version = 11
-    captures: Sequence[bytes] = ()
-    internal = True
-    validUnparsed = False
-    validLocation = False
-    absoluteRedirect = False
+    __slots__ = ("_head", "_limit", "_parts", "_size", "result")
 
     def __init__(
         self, request: FetchRequest, limit: int, errorLog: ErrorLog | None
     ) -> None:
-        self.head = _Head(request)
-        self.method = request.method
-        self.uri = request.uri
-        self.args = request.args
-        self.target = self.head.path
-        self.host = request.host
-        self.values = dict(request.variables)
-        self.notes: dict[Any, Any] = {}
-        self._edits: list[Callable[[ResponseHead], None]] = []
-        self.body = None if request.body is None else _Body(request.body)
-        self.attempts: list[Attempt | None] | None = None
-        self.upstream: UpstreamRequest | None = None
-        self.exchange: Any = None
-        self.status = 0
-        self.limitRate: int | None = None
-        self.trailers = self.upstreamFields = self.upstreamTrailers = b""
-        self.result: Deferred[Fetched] | None = Deferred(self.stop)
-        self._errorLog = errorLog
+        super().__init__(
+            request.method,
+            request.uri,
+            request.args,
+            request.host,
+            request.fields,
+            None if request.body is None else HeldBody(request.body),
+            errorLog,
+            dict(request.variables),
+        )
+        self.result: Deferred[Fetched] | None = Deferred(self._cancelled)
         self._limit = limit
         self._head: ResponseHead | None = None
         self._parts: list[bytes] = []
         self._size = 0
-        self._message = self._action = ""
-
-    # ---- who asks -------------------------------------------------------------------
-
-    def variable(self, name: str) -> bytes:
-        """
-        The value of C{$name}, if the request has brought it.
-        """
-        return self.values.get(name, b"")
-
-    def hasErrorPage(self, status: int) -> bool:
-        """
-        There are no error pages.
-        """
-        return False
-
-    def addEdit(self, edit: Callable[[ResponseHead], None]) -> None:
-        """
-        Let C{edit} change the head of the response.
-        """
-        self._edits.append(edit)
-
-    def setLimitRate(self, value: bytes) -> None:
-        """
-        Memory takes it at any rate.
-        """
-
-    def logError(
-        self, level: str, message: str, errno: int = 0, *, action: str = "", **more: Any
-    ) -> None:
-        """
-        Write a line to the error log; what it says is the reason of a failure, too.
-        """
-        if level not in ("info", "notice", "warn", "debug"):
-            self._message, self._action = message, action
-        log = self._errorLog
-        if log is not None and log.enabled(level):
-            suffix = f" while {action}" if action else ""
-            if more.get("upstream"):
-                suffix += f', upstream: "{more["upstream"]}"'
-            log.write(level, message, errno, 0, suffix)
-
-    # ---- who gets the response ------------------------------------------------------
-
-    def sendInterim(self, head: ResponseHead) -> None:
-        """
-        Only the final response counts.
-        """
 
     def sendHead(self, head: ResponseHead, body: bytes, complete: bool) -> None:
         """
         The response begins.
         """
-        for edit in reversed(self._edits):
-            edit(head)
+        self.editHead(head)
         self._head = head
         self.status = head.status
         if (head.contentLength or 0) > self._limit and not head.noBody:
@@ -311,24 +182,25 @@ class _Nobody:
         if result is not None:
             attempt = self.attempts[-1] if self.attempts else None
             peer = b"" if attempt is None else attempt.peer
-            reason = self._message or f"no response (status {status})"
-            result.errback(FetchError(reason, status, peer, self._action))
+            reason = self.message or f"no response (status {status})"
+            result.errback(FetchError(reason, status, peer, self.action))
 
     def _tooBig(self) -> None:
-        self._message = f"the response is longer than {self._limit} bytes"
-        self._action = "reading upstream"
+        self.message = f"the response is longer than {self._limit} bytes"
+        self.action = "reading upstream"
         self._failed(502)
         self.stop()
 
-    def stop(self, result: object = None) -> None:
+    def _cancelled(self, result: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         """
         Nobody wants the response any more.
         """
         self.result = None
         self._parts = []
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None and not upstream.isOver:
-            upstream.abort(499)
+        super().stop()
 
 
 class Fetcher:

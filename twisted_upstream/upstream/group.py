@@ -73,7 +73,11 @@ class UpstreamGroup:
     @ivar peers: the current generation.
     @ivar initPeer: begins a request: the balancer's own method.
     @ivar cache: idle connections, or C{None}.
+    @ivar makePeers: takes a L{ServerLine}, and makes the peers that it stands for, one
+        for each address; raises L{ConfigError}.  For groups that are C{explicit}.
     """
+
+    makePeers: Callable[[ServerLine], list[Peer]]
 
     __slots__ = (
         "_init",
@@ -84,6 +88,7 @@ class UpstreamGroup:
         "explicit",
         "host",
         "initPeer",
+        "makePeers",
         "nameBytes",
         "peers",
         "port",
@@ -130,6 +135,16 @@ class UpstreamGroup:
                 return init
             init = init.inner
         return None
+
+    @property
+    def method(self) -> IPeerInit:
+        """
+        The method of choosing itself, within all layers.
+        """
+        init = self._init
+        while isinstance(init, Layer):
+            init = init.inner
+        return init
 
     def mayKeep(self, connection: UpstreamProtocol) -> bool:
         """
@@ -305,17 +320,21 @@ class UpstreamGroups:
         makePeer: Callable[..., Peer] = Peer
         if options.healthScope == "address":
             makePeer = self._surroundings.health.makePeer
+
+        def makePeers(line: ServerLine, place: Node | None = None) -> list[Peer]:
+            # Lines that come later stand after everything else.
+            names = refused(place)
+            for word in line.node.words[1:]:
+                if word.partition("=")[0] in names:
+                    raise line.node.error(
+                        f'balancing method does not support parameter "{word}"'
+                    )
+            return self._peersOf(line, defaultPort, makePeer)
+
         for line in lines:
             try:
-                names = refused(state or line.node)
-                for word in line.node.words[1:]:
-                    if word.partition("=")[0] in names:
-                        raise line.node.error(
-                            f'balancing method does not support parameter "{word}"'
-                        )
-                (backup if line.backup else primary).extend(
-                    self._peersOf(line, defaultPort, makePeer)
-                )
+                made = makePeers(line, state or line.node)
+                (backup if line.backup else primary).extend(made)
             except ConfigError as e:
                 problems += e.problems
         if problems:
@@ -335,6 +354,7 @@ class UpstreamGroups:
         group = UpstreamGroup(
             name, peers, init, explicit=True, cache=cache, options=options
         )
+        group.makePeers = makePeers
         self._explicit[name.lower()] = group
         return group
 
@@ -358,7 +378,7 @@ class UpstreamGroups:
 
     def _balancer(
         self, block: Block
-    ) -> tuple[IPeerInit, Callable[[Node], Collection[str]]]:
+    ) -> tuple[IPeerInit, Callable[[Node | None], Collection[str]]]:
         """
         The method of a block with the layers around it, and which parameters a
         C{server} line must not have: lines after a method obey that method.
@@ -400,8 +420,9 @@ class UpstreamGroups:
             init = plugin.peerInit(line, inner)
         places = {id(line): index for index, line in enumerate(lines)}
 
-        def refused(line: Node) -> Collection[str]:
-            before = [plugin for index, plugin in methods if index < places[id(line)]]
+        def refused(line: Node | None) -> Collection[str]:
+            end = len(lines) if line is None else places[id(line)]
+            before = [plugin for index, plugin in methods if index < end]
             if not before:
                 return ()
             # The method's own; a layer after it may refuse backups besides.

@@ -1,0 +1,1 @@
+`twisted_upstream.embed.Upstream`: a group of servers inside your own Twisted program, without any configuration file. `pick()` gives the peer alone, `endpoint()` connects any protocol with balancing, `upstream:NAME[:config=FILE]` does so for `clientFromString`; members come, go, drain and are weighed while it runs, and counters can be read at any time.

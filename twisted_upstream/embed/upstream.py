@@ -1,0 +1,522 @@
+"""
+A group of servers in somebody else's program.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorCore, IReactorTime
+from twisted.python.failure import Failure
+
+from .. import plugins
+from ..balance.peers import DOWN, DRAINING, Peer, Peers
+from ..balance.queue import Queue
+from ..config.directive import Where, bind
+from ..config.nodes import Document, Node
+from ..config.syntax import parse
+from ..interfaces import IBalancer
+from ..process.cycle import makeGrammar, readDocument
+from ..upstream.options import UpstreamOptions, parseServer
+from .arguments import (
+    ArgumentError,
+    Server,
+    naming,
+    optionNodes,
+    serverNode,
+    textNode,
+)
+from .composition import Composition
+from .errors import FailedAttempt, UpstreamClosed, UpstreamFailed
+from .pick import Pick, chooser
+
+if TYPE_CHECKING:
+    from ..upstream.group import UpstreamGroup
+    from .endpoint import UpstreamEndpoint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PeerStatus:
+    """
+    One peer at one moment.
+
+    @ivar name: its address.
+    @ivar server: the text of its C{server} line.
+    @ivar state: C{up}, C{down}, C{draining}, C{unavail} (it has failed), or C{busy}
+        (it has as many as it may have).
+    @ivar active: attempts under way.
+    @ivar requests: attempts so far.
+    @ivar fails: failures of the current period.
+    """
+
+    name: str
+    server: str
+    weight: int
+    backup: bool
+    state: str
+    active: int
+    requests: int
+    fails: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupStatus:
+    """
+    A group at one moment.
+
+    @ivar idle: connections that wait for requests.
+    @ivar waiting: requests that wait for a peer.
+    @ivar overflows: requests that were refused, as so many were waiting.
+    @ivar requests: attempts so far, those at peers included that have left.
+    """
+
+    name: str
+    peers: tuple[PeerStatus, ...]
+    active: int
+    requests: int
+    idle: int
+    waiting: int
+    overflows: int
+
+
+class Upstream:
+    """
+    A group of servers: peers, endpoints, agents and resources come from it.
+
+    @ivar name: what messages call it.
+    @ivar reactor: that was given.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        *servers: str | Server,
+        method: str = "round_robin",
+        name: str = "upstream",
+        **options: Any,
+    ) -> None:
+        """
+        @param servers: each as in a configuration, C{"10.0.0.1:80 weight=2"}, or as a
+            L{Server}.  Names are looked up now, which may block.
+        @param method: how servers are chosen, as in a configuration: C{least_conn};
+            C{hash $key consistent}, where C{$key} is what callers give.
+        @param options: what else stands in C{upstream{}}: C{keepalive=64},
+            C{keepaliveTimeout=30.0}, C{queue="100 timeout=5s"},
+            C{sticky="cookie srv"}, ....
+        @raise ArgumentError: an argument is wrong; the text begins with its name.
+        @raise TypeError: there is no such argument.
+        """
+        if not IReactorTime.providedBy(reactor):
+            raise ArgumentError(f"reactor: not a reactor: {reactor!r}")
+        if not servers:
+            raise ArgumentError("servers: there are none")
+        if not name or not isinstance(name, str):
+            raise ArgumentError(f"name: not a name: {name!r}")
+        lines = [
+            serverNode(f"servers[{index}]", each) for index, each in enumerate(servers)
+        ]
+        balancers = plugins.find(IBalancer)
+        chosen = textNode("method", method)
+        if chosen.name != "round_robin" or chosen.words:
+            if chosen.name not in balancers or balancers[chosen.name].layer:
+                raise ArgumentError(f"method: there is no {chosen.name!r}")
+            lines.insert(0, chosen)
+        names = [each.name for each in bind(UpstreamOptions, "")]
+        names += [each for each in balancers if balancers[each].layer]
+        lines += optionNodes(makeGrammar(), Where.UPSTREAM, names, options)
+        node = Node("upstream", (name,), path="servers", block=tuple(lines))
+        with naming():
+            composition = Composition(reactor, Document((node,)))
+        self._begin(reactor, composition, name)
+
+    @classmethod
+    def fromText(cls, reactor: Any, text: str, name: str | None = None) -> Upstream:
+        """
+        The group that a text describes: C{upstream{}} blocks, with whatever else their
+        variables need (C{map}), or a whole configuration.
+
+        @param name: which group; C{None}: the only one.
+        @raise ConfigError: with everything that is wrong in the text.
+        @raise ArgumentError: there is no such group.
+        """
+        return cls._fromDocument(reactor, parse(text, "text"), name, ".")
+
+    @classmethod
+    def fromFile(cls, reactor: Any, path: str, name: str | None = None) -> Upstream:
+        """
+        The same from a configuration file and what it includes.
+        """
+        prefix = os.path.dirname(os.path.abspath(path))
+        return cls._fromDocument(reactor, readDocument(path), name, prefix)
+
+    @classmethod
+    def _fromDocument(
+        cls, reactor: Any, document: Document, name: str | None, prefix: str
+    ) -> Upstream:
+        composition = Composition(reactor, document, prefix)
+        groups = composition.groups
+        if name is None and len(groups) == 1:
+            [name] = groups
+        if name is None or name not in groups:
+            there = ", ".join(groups) or "none"
+            composition.close()
+            raise ArgumentError(f"name: no upstream {name!r}; there are: {there}")
+        self = cls.__new__(cls)
+        self._begin(reactor, composition, name)
+        return self
+
+    def _begin(self, reactor: Any, composition: Composition, name: str) -> None:
+        self.reactor = reactor
+        self.name = name
+        self._composition = composition
+        self._group: UpstreamGroup = composition.groups[name]
+        self._gone = 0
+        self._isClosed = False
+        #: Stops something that waits: it has to be told that the group was closed.
+        self._waiting: dict[Any, Callable[[], None]] = {}
+        self._trigger: Any = None
+        if IReactorCore.providedBy(reactor):
+            close = WeakMethod(self.close)
+
+            def stop() -> None:
+                found = close()
+                if found is not None:
+                    found()
+
+            self._trigger = reactor.addSystemEventTrigger("before", "shutdown", stop)
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.name}>"
+
+    # ---- what it gives --------------------------------------------------------------
+
+    def pick(
+        self,
+        *,
+        key: bytes | str | None = None,
+        address: bytes | str | None = None,
+    ) -> Pick:
+        """
+        A peer, now.
+
+        @param key: what methods that hash are to hash.
+        @param address: on whose behalf, for C{ip_hash}.
+        @raise UpstreamFailed: there is none now.
+        @raise UpstreamClosed: the group was closed.
+        """
+        if self._isClosed:
+            raise UpstreamClosed(self.name)
+        getter = self._group.initPeer(chooser(key, address))
+        peer = getter.getPeer()
+        if isinstance(peer, Deferred):
+            # Who cannot wait leaves the queue.
+            peer.addErrback(_ignore)
+            peer.cancel()
+            peer = None
+        if peer is None:
+            raise UpstreamFailed(self.name, ())
+        return Pick(getter, peer, self.reactor.seconds)
+
+    def pickWhenFree(
+        self,
+        *,
+        key: bytes | str | None = None,
+        address: bytes | str | None = None,
+    ) -> Deferred[Pick]:
+        """
+        A peer, as soon as one is available: where the group has a C{queue}, callers
+        wait in it.
+
+        @return: fails with L{UpstreamFailed} or L{UpstreamClosed}; to cancel it is to
+            leave the queue.
+        """
+        client = chooser(key, address)
+        if self._isClosed:
+            return fail(UpstreamClosed(self.name))
+        begun = self.reactor.seconds()
+        getter = self._group.initPeer(client)
+        found = getter.getPeer()
+        if isinstance(found, Peer):
+            return succeed(Pick(getter, found, self.reactor.seconds))
+        if found is None:
+            return fail(UpstreamFailed(self.name, ()))
+        waiting: Deferred[Peer | None] = found
+
+        def cancelled(result: Deferred[Pick]) -> None:
+            self.forget(result)
+            waiting.cancel()
+
+        result: Deferred[Pick] = Deferred(cancelled)
+
+        def chosen(peer: Peer | None) -> None:
+            if not self.forget(result):
+                return
+            if peer is None:
+                seconds = self.reactor.seconds() - begun
+                attempt = FailedAttempt(
+                    self.name,
+                    "waiting for an upstream server",
+                    "no live upstreams",
+                    seconds,
+                )
+                result.errback(UpstreamFailed(self.name, (attempt,)))
+            else:
+                result.callback(Pick(getter, peer, self.reactor.seconds))
+
+        def failed(reason: Failure) -> None:
+            if self.forget(result):
+                result.errback(reason)
+
+        def close() -> None:
+            waiting.cancel()
+            result.errback(UpstreamClosed(self.name))
+
+        self.tellWhenClosed(result, close)
+        waiting.addCallbacks(chosen, failed)
+        return result
+
+    def endpoint(
+        self, *, connectTimeout: float = 60.0, **more: Any
+    ) -> UpstreamEndpoint:
+        """
+        An endpoint that connects to a server of the group.
+
+        @param connectTimeout: seconds for each server.
+        @param more: of L{UpstreamEndpoint}: C{tries}, C{key}, C{address},
+            C{bindAddress}.
+        """
+        from .endpoint import UpstreamEndpoint
+
+        return UpstreamEndpoint(self, connectTimeout=connectTimeout, **more)
+
+    # ---- members --------------------------------------------------------------------
+
+    def add(self, *servers: str | Server) -> None:
+        """
+        Let servers join.
+
+        @raise ArgumentError: one is wrong, or is there already; none has joined then.
+        """
+        primary, backup = self._members()
+        known = {peer.name for peer in (*primary, *backup)}
+        for index, each in enumerate(servers):
+            argument = f"servers[{index}]"
+            with naming():
+                line = parseServer(serverNode(argument, each))
+                joining = self._group.makePeers(line)
+            for peer in joining:
+                if peer.name in known:
+                    raise ArgumentError(f"{argument}: {peer.name} is there already")
+                known.add(peer.name)
+                (backup if line.backup else primary).append(peer)
+        self._replace(primary, backup)
+
+    def remove(self, server: str) -> None:
+        """
+        Let a server leave.  Attempts under way go on, idle connections are closed.
+
+        @param server: the address, or the text of its C{server} line.
+        @raise ArgumentError: there is no such server.
+        """
+        leaving = self._find(server)
+        primary, backup = self._members()
+        self._gone += sum(peer.requests for peer in leaving)
+        self._replace(
+            [peer for peer in primary if peer not in leaving],
+            [peer for peer in backup if peer not in leaving],
+        )
+        cache = self._group.cache
+        if cache is not None:
+            kept = {peer.sockaddr for peer in (*primary, *backup)}
+            kept -= {peer.sockaddr for peer in leaving}
+            for peer in leaving:
+                if peer.sockaddr not in kept:
+                    cache.dropAddress(peer.sockaddr)
+
+    def drain(self, server: str) -> None:
+        """
+        Send a server only those who were there before (C{sticky}, C{persist}).
+        """
+        self._change(server, lambda peer: peer.down | DRAINING)
+
+    def down(self, server: str) -> None:
+        """
+        Send a server nothing any more.
+        """
+        self._change(server, lambda peer: peer.down | DOWN)
+
+    def up(self, server: str) -> None:
+        """
+        Let a server take part again that is down or draining.
+        """
+        for peer in self._change(server, lambda peer: 0):
+            self._group.peers.cameBack(peer)
+
+    def weigh(self, server: str, weight: int) -> None:
+        """
+        Give a server another weight.
+
+        @raise ArgumentError: it is not a whole number from 1 on.
+        """
+        if not isinstance(weight, int) or weight < 1:
+            raise ArgumentError(f"weight: not a whole number from 1 on: {weight!r}")
+        found = self._find(server)
+        for peer in found:
+            self._touch(peer)
+            peer.weight = peer.effectiveWeight = weight
+        self._replace(*self._members())
+
+    def _change(self, server: str, bits: Callable[[Peer], int]) -> Sequence[Peer]:
+        found = self._find(server)
+        for peer in found:
+            self._touch(peer)
+            peer.down = bits(peer)
+        # How often requests may try depends on it, and some methods' tables.
+        self._replace(*self._members())
+        return found
+
+    def _touch(self, peer: Peer) -> None:
+        peers: Peers | None = self._group.peers
+        while peers is not None:
+            if peer in peers.peers:
+                peers.touch(peer)
+            peers = peers.next
+
+    def _members(self) -> tuple[list[Peer], list[Peer]]:
+        peers = self._group.peers
+        return list(peers.peers), [] if peers.next is None else list(peers.next.peers)
+
+    def _find(self, server: str) -> Sequence[Peer]:
+        primary, backup = self._members()
+        found = [
+            peer for peer in (*primary, *backup) if server in (peer.name, peer.server)
+        ]
+        if not found:
+            raise ArgumentError(f"server: {self.name} has no {server!r}")
+        return found
+
+    def _replace(self, primary: Iterable[Peer], backup: Sequence[Peer]) -> None:
+        if self._isClosed:
+            raise UpstreamClosed(self.name)
+        old = self._group.peers
+        next: Peers | None = None
+        if backup and old.next is not None:
+            next = old.next.successor(backup)
+        elif backup:
+            next = Peers(
+                old.name,
+                backup,
+                seconds=old.seconds,
+                random=old.random,
+                unavailable=old.unavailable,
+            )
+        self._group.replacePeers(old.successor(primary, next))
+
+    # ---- counters -------------------------------------------------------------------
+
+    @property
+    def status(self) -> GroupStatus:
+        """
+        How the group is now.
+        """
+        primary, backup = self._members()
+        peers = [_statusOf(peer, False) for peer in primary]
+        peers += [_statusOf(peer, True) for peer in backup]
+        cache = self._group.cache
+        queue = self._group.layer(Queue)
+        return GroupStatus(
+            name=self.name,
+            peers=tuple(peers),
+            active=sum(each.active for each in peers),
+            requests=sum(each.requests for each in peers) + self._gone,
+            idle=0 if cache is None else len(cache),
+            waiting=0 if queue is None else queue.size,
+            overflows=0 if queue is None else queue.overflows,
+        )
+
+    # ---- for what it gives ----------------------------------------------------------
+
+    @property
+    def group(self) -> UpstreamGroup:
+        """
+        What chooses.
+        """
+        return self._group
+
+    @property
+    def composition(self) -> Composition:
+        """
+        What it was built by.
+        """
+        return self._composition
+
+    @property
+    def isClosed(self) -> bool:
+        """
+        Was it closed?
+        """
+        return self._isClosed
+
+    def tellWhenClosed(self, who: Any, closed: Callable[[], None]) -> None:
+        """
+        C{who} waits: C{closed} is called once if the group is closed before L{forget}.
+        """
+        self._waiting[who] = closed
+
+    def forget(self, who: Any) -> bool:
+        """
+        C{who} does not wait any more.
+
+        @return: did it still?
+        """
+        return self._waiting.pop(who, None) is not None
+
+    def close(self) -> None:
+        """
+        Close idle connections, and tell everybody who waits that it is in vain.
+        Connections of L{endpoint}s that are established are left alone.
+        """
+        if self._isClosed:
+            return
+        self._isClosed = True
+        if self._trigger is not None:
+            trigger, self._trigger = self._trigger, None
+            self.reactor.removeSystemEventTrigger(trigger)
+        while self._waiting:
+            _, closed = self._waiting.popitem()
+            closed()
+        self._composition.close()
+
+
+def _statusOf(peer: Peer, backup: bool) -> PeerStatus:
+    if peer.down & DOWN:
+        state = "down"
+    elif peer.down & DRAINING:
+        state = "draining"
+    elif peer.isDisabled:
+        state = "unavail"
+    elif peer.maxConns and peer.conns >= peer.maxConns:
+        state = "busy"
+    else:
+        state = "up"
+    return PeerStatus(
+        name=peer.name,
+        server=peer.server,
+        weight=peer.weight,
+        backup=backup,
+        state=state,
+        active=peer.conns,
+        requests=peer.requests,
+        fails=peer.fails,
+    )
+
+
+def _ignore(reason: Failure) -> None:
+    """
+    Whoever cancels knows.
+    """
