@@ -15,7 +15,8 @@ from zope.interface import implementer
 from ..config.build import Block
 from ..config.nodes import Document, Node
 from ..http.build import HTTPBuild
-from ..logs import LEVELS, ILogTarget, Logs
+from ..interfaces import ILogTarget
+from ..logs import LEVELS, Logs
 from ..process.cycle import Configuration, Cycle, makeGrammar
 from ..upstream.asker import Asker
 from ..upstream.group import UpstreamGroup
