@@ -309,6 +309,60 @@ class BackTests(PeerCase):
             self.assertEqual(self.get(path), f"{version} r good.example NONE ")
 
 
+LENDING = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    upstream group {{ server 127.0.0.1:{tls}; keepalive 8; }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        ssl_certificate {folder}/server.crt;
+        ssl_certificate_key {folder}/server.key;
+        return 200 "$connection $connection_requests $ssl_session_reused";
+    }}
+    server {{
+        listen 127.0.0.1:{plain};
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        location /lax/ {{ proxy_pass https://group; }}
+        location /same/ {{ proxy_pass https://group; }}
+        location /stranger/ {{
+            proxy_pass https://group;
+            proxy_ssl_verify on;
+            proxy_ssl_name good.example;
+            proxy_ssl_trusted_certificate {folder}/client.crt;
+        }}
+        location /named/ {{
+            proxy_pass https://group;
+            proxy_ssl_server_name on;
+            proxy_ssl_name good.example;
+        }}
+    }}
+}}
+"""
+
+
+class LendingTests(PeerCase):
+    """
+    Idle connections, and sessions, of a group.
+    """
+
+    def test_lending(self) -> None:
+        """
+        They serve other locations that want the same, and nobody else.
+        """
+        self.start(oursCommand(), LENDING)
+        number, requests, reused = self.get("/lax/").split()
+        self.assertEqual((requests, reused), ("1", "."))
+        self.assertEqual(self.get("/same/"), f"{number} 2 .")
+        self.assertIn("502 Bad Gateway", self.get("/stranger/"))
+        other, requests, reused = self.get("/named/").split()
+        self.assertNotEqual(other, number)
+        self.assertEqual((requests, reused), ("1", "."))
+        self.assertEqual(self.get("/lax/"), f"{number} 3 .")
+
+
 COMPARED = """\
 daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
 events {{}}

@@ -241,7 +241,6 @@ class HTTPAccept(Accept):
         protocol = self._protocol = factory.buildProtocol()
         protocol.tls = self._state = ClientTLS(tls, factory.address.default)
         protocol.begin(peerName)
-        protocol.host = sock.getsockname() or None
         protocol.deadline.expired = self._timedOut
 
     def setHostName(self, hostName: Sockaddr) -> None:
