@@ -250,9 +250,32 @@ def setGroups(context: SSL.Context, names: str) -> str:
 
     @return: what is wrong with them; empty: nothing.
     """
-    if _lib.SSL_CTX_set1_curves_list(rawContext(context), names.encode()) == 1:
+    setList = getattr(_lib, "SSL_CTX_set1_curves_list", None)
+    if setList is None:
+        return _setGroup(context, names)
+    if setList(rawContext(context), names.encode()) == 1:
         return ""
     return complaint().text or "error"
+
+
+def _setGroup(context: SSL.Context, name: str) -> str:
+    """
+    Older versions of cryptography can set one group, if it is a curve of NIST's.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    curves: dict[str, ec.EllipticCurve] = {
+        "prime256v1": ec.SECP256R1(),
+        "P-256": ec.SECP256R1(),
+        "secp384r1": ec.SECP384R1(),
+        "P-384": ec.SECP384R1(),
+        "secp521r1": ec.SECP521R1(),
+        "P-521": ec.SECP521R1(),
+    }
+    if name not in curves:
+        return f"group '{name}' cannot be set with this version of cryptography"
+    context.set_tmp_ecdh(curves[name])
+    return ""
 
 
 def setSignatureAlgorithms(context: SSL.Context, names: str) -> str:
