@@ -317,6 +317,37 @@ class PageTests(SynchronousTestCase):
         names = runpy.run_path(str(EXAMPLES / "own_upstream.py"))
         exec(use, names)
 
+    def test_start(self) -> None:
+        """
+        What docs/start.md shows works: the configuration is one, and the simulation runs.
+        """
+        page = DOCS / "start.md"
+        [text] = blocks(page, "nginx")
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "first.conf").write_text(text)
+        command = [*oursCommand(), "-t", "-p", str(folder), "-c", "first.conf"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=CHECKOUT, check=False
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        [simulation] = blocks(page, "python")
+        printed: list[object] = []
+        exec(simulation, {"print": lambda *values: printed.extend(values)})
+        well, hung = printed
+        assert isinstance(well, dict) and isinstance(hung, dict)
+        self.assertApproximates(well["first"], 0.5, 0.1)
+        self.assertLess(hung["first"], 0.2)
+
+    def test_site(self) -> None:
+        """
+        Every page has its place in the site.
+        """
+        index = (DOCS / "index.md").read_text()
+        listed = set(re.findall(r"(?m)^(\w+)$", index))
+        pages = {page.stem for page in DOCS.glob("*.md")} - {"index"}
+        self.assertEqual(listed & pages, pages)
+
     def test_modules(self) -> None:
         """
         Every file that docs/architecture.md names by its folder is there.

@@ -327,8 +327,7 @@ class ErrorLog:
         @param connection: number of the connection, 0 outside of any.
         @param suffix: what the message is about, C{ while connecting to upstream,
             client: 127.0.0.1}; with its leading space or comma.
-
-        nginx: ngx_log_error_core()
+        @note: nginx: ngx_log_error_core()
         """
         number = LEVELS[level]
         console = self._console

@@ -77,9 +77,9 @@ class Balancer:
     ) -> None:
         """
         @param directive: its name in C{upstream{}}.
-        @param factory: called once per group with the directive's arguments as L{str};
+        @param factory: called once per group with the directive's arguments as C{str};
             what is wrapped comes before them if C{layer} is not 0.  It raises
-            L{ValueError} when an argument is wrong.
+            C{ValueError} when an argument is wrong.
         @param stream: may it stand in C{stream}, too?
         """
         self.directive = directive

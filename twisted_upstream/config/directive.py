@@ -122,7 +122,7 @@ class Converter(Generic[T]):
     """
     Makes a value of a directive's arguments.
 
-    Any function of a L{Node} will do.  It raises L{InvalidValue}, L{ValueError} (its
+    Any function of a L{Node} will do.  It raises L{InvalidValue}, C{ValueError} (its
     text comes after C{"NAME" directive}) or what L{Node.error} made.
 
     @ivar type: what it takes, in a word for the documentation.

@@ -82,7 +82,7 @@ def parse(text: str, path: str, include: Include = noInclude) -> Document:
     @param path: how messages name it; L{COMMAND_LINE} for C{-g}, where blocks are
         refused.
     @param include: finds the files of an C{include}.  It sorts what a pattern with
-        wildcards matches; it may raise L{OSError} or L{ConfigError}.
+        wildcards matches; it may raise C{OSError} or L{ConfigError}.
     @raise ConfigError: with every problem that could be found.
     """
     reading = _Reading(include)

@@ -39,7 +39,7 @@ _LEVELS = {
 @implementer(ILogTarget)
 class _LogTarget:
     """
-    Lines of the error log as events of L{twisted.logger}.
+    Lines of the error log as events of C{twisted.logger}.
     """
 
     _log = Logger(namespace="twisted_upstream.embed")

@@ -54,7 +54,7 @@ class Pick:
     """
     A peer that was chosen.  It counts as busy until L{succeeded} or L{failed} is
     called, of which only the first call counts; as a context manager it does that
-    itself: a block that raises an L{Exception}, other than being cancelled, has
+    itself: a block that raises an C{Exception}, other than being cancelled, has
     failed.
 
     @ivar host: its address, or the path of its socket.

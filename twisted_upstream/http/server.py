@@ -517,7 +517,7 @@ class HTTPServerFactory:
         @param address: its servers and limits.
         """
         self.address = address
-        #: Those that shake hands yet are no protocols, but end in the same ways.
+        # Those that shake hands yet are no protocols, but end in the same ways.
         self.connections: set[Any] = set()
         self.closing = False
         self.served = served
@@ -527,12 +527,12 @@ class HTTPServerFactory:
 
     def doStart(self) -> None:
         """
-        Part of L{IProtocolFactory}: nothing to start.
+        Part of C{IProtocolFactory}: nothing to start.
         """
 
     def doStop(self) -> None:
         """
-        Part of L{IProtocolFactory}: nothing to stop.
+        Part of C{IProtocolFactory}: nothing to stop.
         """
 
     def buildProtocol(self, addr: object = None) -> HTTPServerProtocol:

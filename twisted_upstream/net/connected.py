@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class ConnectedSocket:
     """
-    The part of L{ITCPTransport<twisted.internet.interfaces.ITCPTransport>} that asks
+    The part of C{ITCPTransport} that asks
     and tells the kernel.
     """
 

@@ -44,7 +44,7 @@ _MOVE_NONBLOCK = 3
 
 def _throughCFFI() -> Splice | None:
     """
-    L{os.splice} for PyPy, which has none, but cffi built in.
+    C{os.splice} for PyPy, which has none, but cffi built in.
     """
     if sys.implementation.name != "pypy" or sys.platform != "linux":
         return None

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     class Reactor(Protocol):
         """
-        What is needed of a reactor: the half of L{IReactorFDSet} and L{IReactorTime}.
+        What is needed of a reactor: the half of C{IReactorFDSet} and C{IReactorTime}.
         """
 
         def addReader(self, reader: Any, /) -> None: ...
@@ -690,7 +690,7 @@ class SocketTransport(ConnectedSocket):
 
     def writeConnectionLost(self, reason: Failure) -> None:
         """
-        Part of L{IHalfCloseableDescriptor}; reactors do not call it.
+        Part of C{IHalfCloseableDescriptor}; reactors do not call it.
         """
         self.connectionLost(reason)
 

@@ -350,7 +350,7 @@ def makeRunning(
 
 def observe(log: Callable[[], ErrorLog]) -> None:
     """
-    Send the events of L{twisted.logger} into the error log.
+    Send the events of C{twisted.logger} into the error log.
     """
     from twisted.logger import globalLogBeginner
 

@@ -1,5 +1,5 @@
 """
-Between L{twisted.logger} and the error log, both ways.
+Between C{twisted.logger} and the error log, both ways.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @implementer(ILogTarget)
 class LoggerTarget:
     """
-    Lines of the error log as events of L{twisted.logger}, for C{twistd}, whose own
+    Lines of the error log as events of C{twisted.logger}, for C{twistd}, whose own
     log has the time stamp.
     """
 
@@ -96,7 +96,7 @@ def compactFailure(failure: Failure, frames: int = 12) -> str:
 @implementer(ILogObserver)
 class ErrorLogObserver:
     """
-    Write events of L{twisted.logger} as lines of the error log.
+    Write events of C{twisted.logger} as lines of the error log.
 
     Fields that are understood: C{nginxLevel}, C{errno}, C{connection},
     C{action} and those of the context: C{client}, C{server}, C{request},

@@ -426,12 +426,12 @@ class TCPFactory:
 
     def doStart(self) -> None:
         """
-        Part of L{IProtocolFactory}: nothing to start.
+        Part of C{IProtocolFactory}: nothing to start.
         """
 
     def doStop(self) -> None:
         """
-        Part of L{IProtocolFactory}: nothing to stop.
+        Part of C{IProtocolFactory}: nothing to stop.
         """
 
     def buildProtocol(self, addr: object = None) -> TCPSession:

@@ -57,7 +57,7 @@ class KeyPair:
 
     @ivar name: of the file, or C{data:…}.
     @ivar chain: certificates in DER, the server's own first.
-    @ivar key: an L{OpenSSL.crypto.PKey}, as loaded.
+    @ivar key: an C{OpenSSL.crypto.PKey}, as loaded.
     @ivar keyText: tells one key from another.
     """
 
@@ -212,7 +212,7 @@ class TLSFiles:
         A private key.
 
         @param phrases: to be tried if it is encrypted; C{None}: there are none.
-        @return: its text and an L{OpenSSL.crypto.PKey}.
+        @return: its text and an C{OpenSSL.crypto.PKey}.
         @raise TLSFileError: it cannot be read.
         """
         from OpenSSL import SSL, crypto

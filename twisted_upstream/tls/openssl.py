@@ -128,7 +128,7 @@ def handshake(ssl: Any) -> int:
     """
     One step of a handshake.
 
-    @return: L{NONE}: it is over; else what L{getError} says.
+    @return: L{NONE}: it is over; else what C{getError} says.
     """
     # Whatever others left in the queue would be taken for this call's.
     _lib.ERR_clear_error()
@@ -217,7 +217,7 @@ def oneLine(name: Any) -> bytes:
     """
     The old form of a distinguished name: C{/C=CZ/O=x/CN=y}.
 
-    @param name: an L{X509Name<OpenSSL.crypto.X509Name>}.
+    @param name: an C{X509Name}.
     """
     text = _lib.X509_NAME_oneline(name._name, _ffi.NULL, 0)
     try:

@@ -64,7 +64,7 @@ Failed = Callable[[str], None]
 class INameClient(Protocol):
     """
     What asks the name servers.  A question fires with the records of the answer, the
-    authority and the additional section, or fails as L{twisted.names.client} does.
+    authority and the additional section, or fails as C{twisted.names.client} does.
     """
 
     def lookupAddress(self, name: bytes) -> Deferred[Any]:

@@ -149,8 +149,7 @@ def _findOverflow(data: bytes, limits: HeadLimits, start: int) -> int | None:
 
     @return: the position behind the last byte that nginx takes, if it is in C{data} and
         before the end of the head.
-
-    nginx: ngx_http_alloc_large_header_buffer()
+    @note: nginx: ngx_http_alloc_large_header_buffer()
     """
     left = limits.largeBufferCount
     large = limits.largeBufferSize
@@ -213,8 +212,8 @@ def _judge(head: RequestHead, fields: list[Field], limits: HeadLimits) -> None:
     Read the fields that say something about the message.
 
     @raise BadRequest: they contradict each other, or ask for what is not served.
-
-    nginx: ngx_http_process_request_header() and the handlers of ngx_http_headers_in
+    @note: nginx: ngx_http_process_request_header() and the handlers of
+        ngx_http_headers_in
     """
     seen: dict[bytes, Field] = {}
     head.keepalive = head.version > 10

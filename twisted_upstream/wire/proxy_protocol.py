@@ -103,8 +103,7 @@ class ProxyHeader:
         @return: C{None}: the header has no such value.
         @raise ValueError: the values are broken, or nobody knows the name; with the
             text for the log.
-
-        nginx: C{ngx_proxy_protocol_get_tlv()}
+        @note: nginx: C{ngx_proxy_protocol_get_tlv()}
         """
         tlvs = self.tlvs
         types = _TYPES

@@ -42,8 +42,7 @@ def matches(listed: bytes, etag: bytes | None, weak: bool) -> bool:
     Is C{etag} among those of an If-Match or If-None-Match?
 
     @param weak: compare without regard to C{W/}.
-
-    nginx: ngx_http_test_if_match()
+    @note: nginx: ngx_http_test_if_match()
     """
     if listed == b"*":
         return True
@@ -91,8 +90,7 @@ def conditional(request: Request, head: ResponseHead, comparison: str = "exact")
     @param head: changed to a 304 where that is the answer.
     @param comparison: what C{if_modified_since} says.
     @return: the status to fail with: 412; else 0.
-
-    nginx: ngx_http_not_modified_header_filter()
+    @note: nginx: ngx_http_not_modified_header_filter()
     """
     if head.status != 200:
         return 0
@@ -143,8 +141,7 @@ def parseRanges(
     @param most: how many ranges are allowed.
     @return: an empty list when none can be satisfied or the value is malformed (416);
         C{None} when the whole body is to be sent.
-
-    nginx: ngx_http_range_parse()
+    @note: nginx: ngx_http_range_parse()
     """
     ranges: list[tuple[int, int]] = []
     total = 0
@@ -213,8 +210,7 @@ def selectRanges(
     @param most: what C{max_ranges} says.
     @return: C{None}: the whole body.  An empty list: no such part; the caller is to
         fail with 416 and L{unsatisfied}.  Several parts are for L{Multipart}.
-
-    nginx: ngx_http_range_header_filter()
+    @note: nginx: ngx_http_range_header_filter()
     """
     length = head.contentLength
     if request.version < 10 or head.status != 200 or length is None or most == 0:
@@ -260,8 +256,7 @@ class Multipart:
         """
         @param head: gets the type and the length of the whole.
         @param number: makes the boundary; should not be in use twice at a time.
-
-        nginx: ngx_http_range_multipart_header()
+        @note: nginx: ngx_http_range_multipart_header()
         """
         length = head.contentLength
         boundary = b"%020d" % number
