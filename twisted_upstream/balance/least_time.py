@@ -204,7 +204,10 @@ class TimingGetter(RandomTwoGetter):
         """
         Remember when the milestone was reached.
         """
-        self._reached[milestone] = self.milliseconds() - self._begun
+        reached = self.milliseconds() - self._begun
+        # Who tells later than it happened says so.  Rounding makes a difference of 1.
+        said = int(elapsed * 1000)
+        self._reached[milestone] = said if said < reached - 1 else reached
         super().notifyPeer(peer, milestone, elapsed)
 
     def freePeer(self, peer: Peer, outcome: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -46,7 +46,7 @@ from .filters import Filters
 from .listen import ServerOptions, defaultPort
 from .location import Location, Locations
 from .options import ConnectionOptions, LocationOptions
-from .phases import limits
+from .phases import limits, select
 from .phases.access import compileAccess, compileLimitExcept, isInternal
 from .phases.error_page import ErrorPageOptions, compileErrorPages, signature
 from .phases.gunzip import compileGunzip
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from ..tls.build import TLSBuild
     from ..upstream.connection import UpstreamFactory
     from ..upstream.group import Surroundings
+    from ..upstream.picks import Picks
     from ..upstream.tls import UpstreamTLS
 
 
@@ -103,6 +104,7 @@ class HTTPBuild:
     @ivar seconds: seconds since 1970.
     @ivar sockets: the listening addresses, once built.
     @ivar groups: all groups of servers.
+    @ivar picks: servers chosen for others, by group in lower case.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class HTTPBuild:
         self.sockets: list[Socket] = []
         self.resolvers: dict[tuple[Any, float], Any] = {}
         self.tempPaths: set[str] = set()
+        self.picks: dict[str, Picks] = {}
         self._logs = logs
         self._factory = factory
         self._dial = dial
@@ -165,6 +168,13 @@ class HTTPBuild:
             self._tls = TLSBuild(self.block, self._directory, self._clock, self.compile)
         return self._tls
 
+    @property
+    def locations(self) -> Iterable[Location]:
+        """
+        All locations, and what stands for one: servers, C{if} and C{limit_except}.
+        """
+        return self._made.values()
+
     # ---- what phases and dialects ask -----------------------------------------------
 
     def compile(self, text: Template | str, node: Node) -> Value:
@@ -187,7 +197,7 @@ class HTTPBuild:
         """
         found = self._made.get(block)
         if found is None:
-            outer = self._outer(block)
+            outer = self.outer(block)
             name = "" if outer is None else _nameOf(outer)
             found = self._location(block, name)
         return found
@@ -204,7 +214,7 @@ class HTTPBuild:
             text = place.of(self._passOptions[name], name).target
             if text is not None:
                 return text, place.nodes(f"{name}_pass")[0], place
-            place = self._outer(place)
+            place = self.outer(place)
         raise LookupError(name)
 
     def fetcher(
@@ -262,8 +272,20 @@ class HTTPBuild:
             dialect.account(block),
         )
 
+    def passedBy(self, block: Block) -> str:
+        """
+        The dialect whose C{*_pass} stands in a block itself; empty: none.
+        """
+        for name, options in self._passOptions.items():
+            if block.of(options, name).target is not None:
+                return name
+        return ""
+
     @staticmethod
-    def _outer(block: Block) -> Block | None:
+    def outer(block: Block) -> Block | None:
+        """
+        What the inside of an C{if} or C{limit_except} is in; C{None} for others.
+        """
         inner = Where.IF | Where.LIMIT_EXCEPT
         return block.parent if block.where & inner else None
 
@@ -292,6 +314,7 @@ class HTTPBuild:
         addUpstreamVariables(variables)
         addProxyProtocolVariables(variables, lambda request: request.connection.proxied)
         variables.add(limits.variables())
+        variables.add(select.variables())
         variables.add(tlsVariables(lambda request: request.connection.tls))
         for name in self._dialects:
             with self._collecting():
@@ -585,6 +608,10 @@ class HTTPBuild:
     # ---- content --------------------------------------------------------------------
 
     def _bindContent(self, location: Location, block: Block) -> None:
+        content = select.compileSelect(block, self)
+        if content is not None:
+            location.content = content
+            return
         for name in self._dialects:
             try:
                 self.passOf(block, name)

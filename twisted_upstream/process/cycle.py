@@ -43,6 +43,7 @@ from ..http.phases.limits import LimitStatusOptions
 from ..http.phases.paths import PathOptions
 from ..http.phases.realip import RealipOptions
 from ..http.phases.rewrite import RewriteOptions
+from ..http.phases.select import SelectOptions
 from ..http.phases.session_sticky import SessionStickyOptions
 from ..http.phases.static import StaticOptions
 from ..http.phases.try_files import TryFilesOptions
@@ -119,6 +120,7 @@ _OPTIONS = (
     PathOptions,
     RealipOptions,
     RewriteOptions,
+    SelectOptions,
     SessionStickyOptions,
     StaticOptions,
     GunzipOptions,
@@ -195,16 +197,15 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def readDocument(path: str, directives: str = "") -> Document:
+def includeFrom(directory: str) -> Callable[[str, Node], Sequence[tuple[str, str]]]:
     """
-    Read the files of a configuration.
+    What reads the files that C{include} names.
 
-    @param directives: of C{-g}.
-    @raise ConfigError: with everything that is wrong.
+    @param directory: relative names are under it.
     """
 
     def include(pattern: str, node: Node) -> Sequence[tuple[str, str]]:
-        full = os.path.join(os.path.dirname(path), pattern)
+        full = os.path.join(directory, pattern)
         found = sorted(glob.glob(full)) if glob.has_magic(full) else [full]
         files = []
         for name in found:
@@ -216,6 +217,17 @@ def readDocument(path: str, directives: str = "") -> Document:
                 ) from None
         return files
 
+    return include
+
+
+def readDocument(path: str, directives: str = "") -> Document:
+    """
+    Read the files of a configuration.
+
+    @param directives: of C{-g}.
+    @raise ConfigError: with everything that is wrong.
+    """
+    include = includeFrom(os.path.dirname(path))
     try:
         text = _read(path)
     except OSError as e:
