@@ -5,6 +5,7 @@ What the documentation says is so.
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import runpy
@@ -12,14 +13,17 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import unittest
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.nginx import CHECKOUT, findNginx, oursCommand
+from twisted_upstream import testing
 from twisted_upstream.config.known import notSupported
 from twisted_upstream.interfaces import IBalancer, IDialect
 from twisted_upstream.plugins import find
@@ -271,6 +275,85 @@ class CommandTests(SynchronousTestCase):
     def check__ci_run(self, words: list[str]) -> None:
         self.assertEqual(words, [])
         self.assertTrue(os.access(CHECKOUT / ".ci" / "run", os.X_OK))
+
+
+class TestingPageTests(SynchronousTestCase):
+    """
+    The code of docs/testing.md runs.
+    """
+
+    def test_code(self) -> None:
+        """
+        Block after block, and the tests that they define.
+        """
+        names: dict[str, Any] = {"__name__": "page"}
+        found = blocks(DOCS / "testing.md", "python")
+        for text in found:
+            exec(compile(text, "docs/testing.md", "exec"), names)
+        names["world"].close()
+        names["test_login"]()
+        suite = unittest.defaultTestLoader.loadTestsFromTestCase(names["LoginTests"])
+        result = unittest.TestResult()
+        suite.run(result)
+        self.assertEqual((result.errors, result.failures, result.testsRun), ([], [], 1))
+        # The first test that a newcomer sees is short.
+        test = found[0].partition("class")[2]
+        self.assertLess(len(test.splitlines()), 15)
+
+    def test_faults(self) -> None:
+        """
+        Every fault is in the table.
+        """
+        text = (DOCS / "testing.md").read_text()
+        listed = set(re.findall(r"(?m)^\| `(\w+)\(", text))
+        there = {
+            name
+            for name in testing.__all__
+            if isinstance(getattr(testing, name), type)
+            and issubclass(getattr(testing, name), testing.Fault)
+        }
+        self.assertEqual(listed, there - {"Fault"})
+
+
+class PicksPageTests(SynchronousTestCase):
+    """
+    Tests for docs/picks.md.
+    """
+
+    def test_code(self) -> None:
+        """
+        The configuration and the program go together.
+        """
+        [configuration] = blocks(DOCS / "picks.md", "nginx")
+        [program] = blocks(DOCS / "picks.md", "python")
+        names: dict[str, Any] = {}
+        exec(compile(program, "docs/picks.md", "exec"), names)
+        with testing.World(configuration) as world:
+
+            def ask(method: str, target: str, body: str | None) -> str:
+                return world.request(method, target, body=body).text
+
+            def use(host: str, port: int) -> tuple[str, int]:
+                return host, port
+
+            used = {names["withServer"](ask, f"user-{i}", use) for i in range(20)}
+            self.assertEqual(used, {("198.18.0.1", 5432), ("198.18.0.2", 5432)})
+
+            def fail(host: str, port: int) -> None:
+                failed.append(host)
+                raise OSError
+
+            failed: list[str] = []
+            self.assertRaises(OSError, names["withServer"], ask, "user-1", fail)
+            [host] = failed
+            other = names["withServer"](ask, "user-1", use)[0]
+            self.assertNotEqual(other, host)
+            [shown] = blocks(DOCS / "picks.md", "json")
+            self.assertEqual(
+                list(json.loads(shown)),
+                list(json.loads(ask("GET", "/pick", None))),
+            )
+            self.assertEqual(world.get("/pick", address="203.0.113.1").status, 403)
 
 
 class PageTests(SynchronousTestCase):

@@ -623,6 +623,7 @@ class History:
         balancer.initUpstream(self.peers)
         self.open: list[tuple[PeerGetter, RuleRequest, Peer]] = []
         self.ahead: dict[RuleRequest, list[str]] = {}
+        self.began: dict[RuleRequest, float] = {}
         self.failed: list[tuple[PeerGetter, RuleRequest]] = []
 
     def makePair(
@@ -709,12 +710,14 @@ class History:
         self.test.assertEqual(self.ours.index(peer), self.rules.index(expected))
         self.open.append((getter, rule, peer))
         self.ahead[rule] = list(self.milestones)
+        self.began[rule] = self.clock.seconds()
 
     def reach(self) -> None:
         getter, rule, peer = self.open[self.chance.randrange(len(self.open))]
         if self.ahead[rule]:
             milestone = self.ahead[rule].pop(0)
-            getter.notifyPeer(peer, milestone, 0.0)
+            elapsed = self.clock.seconds() - self.began[rule]
+            getter.notifyPeer(peer, milestone, elapsed)
             rule.notify(milestone)
 
     def end(self) -> None:

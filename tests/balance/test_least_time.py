@@ -187,6 +187,24 @@ class LeastTimeTests(SynchronousTestCase):
         timed.attempt("b", 0.115)
         self.assertEqual(timed.picks(4), "abab")
 
+    def test_toldLater(self) -> None:
+        """
+        Who tells of a milestone later says when it was; nobody can have been later
+        than now.
+        """
+        timed = Timed(LeastTime("header"))
+        timed.attempt("a", 0.3)
+        getter, peer = timed.begin("b")
+        timed.clock.advance(5)
+        getter.notifyPeer(peer, "header", 0.1)
+        getter.freePeer(peer, Outcome.OK)
+        self.assertEqual(timed.picks(4), "bbbb")
+        getter, peer = timed.begin("b")
+        timed.clock.advance(0.1)
+        getter.notifyPeer(peer, "header", 60.0)
+        getter.freePeer(peer, Outcome.OK)
+        self.assertEqual(timed.picks(4), "bbbb")
+
     def test_failuresDoNotCount(self) -> None:
         """
         A server that fails fast is not a fast one.

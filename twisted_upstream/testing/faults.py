@@ -52,7 +52,11 @@ class ResponsePlan:
 class Fault:
     """
     Something that goes wrong.  This one does not.
+
+    @ivar closes: are connections that are open closed when it begins?
     """
+
+    closes = False
 
     def onConnect(self, plan: ConnectPlan, random: Random) -> None:
         """
@@ -70,8 +74,13 @@ class Fault:
 @dataclass(frozen=True)
 class Refuse(Fault):
     """
-    Connections are refused: nothing listens there.
+    The server is not there: connections are refused, and those that are open are closed
+    when it begins.
+
+    @ivar closes: C{False}: those that are open stay.
     """
+
+    closes: bool = True
 
     def onConnect(self, plan: ConnectPlan, random: Random) -> None:
         """

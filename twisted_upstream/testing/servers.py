@@ -70,7 +70,7 @@ def _response(found: bytes | str | int | Response) -> Response:
     return Response(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Injected:
     fault: Fault
     begin: float
@@ -107,6 +107,7 @@ class FakeServer:
         self._seconds = seconds
         self._random = random
         self._faults: list[_Injected] = []
+        self._calls: list[Any] = []
         self._answering: Answering = f"{name}\n"
         self.raw: RawResponder | None = None
         # In order, so that tests do not depend on chance.
@@ -153,8 +154,23 @@ class FakeServer:
             raise ValueError("chance must be from 0 to 1")
         if not begin <= end:
             raise ValueError("end must not be before begin")
-        self._faults.append(_Injected(fault, begin, end, chance))
+        injected = _Injected(fault, begin, end, chance)
+        self._faults.append(injected)
+        if fault.closes:
+            due = max(0.0, begin - self._seconds())
+            self._calls.append(self.reactor.callLater(due, self._begins, injected))
         return self
+
+    def _begins(self, injected: _Injected) -> None:
+        if injected in self._faults and self._happens(injected):
+            for connection in list(self._open):
+                connection.stop()
+                connection.close()
+
+    def _happens(self, injected: _Injected) -> bool:
+        return injected.begin <= self._seconds() < injected.end and (
+            injected.chance >= 1 or self._random.random() < injected.chance
+        )
 
     def heal(self) -> None:
         """
@@ -165,13 +181,7 @@ class FakeServer:
     # ---- what happens to it ---------------------------------------------------------
 
     def _due(self) -> list[Fault]:
-        now = self._seconds()
-        return [
-            each.fault
-            for each in self._faults
-            if each.begin <= now < each.end
-            and (each.chance >= 1 or self._random.random() < each.chance)
-        ]
+        return [each.fault for each in self._faults if self._happens(each)]
 
     def connect(self, dialed: Dialed) -> ConnectPlan:
         """
@@ -189,7 +199,8 @@ class FakeServer:
         """
         connection = Connection(self, socket)
         self._open[connection] = None
-        connection.heard()
+        # In a turn of its own: what a test's function raises is for the test.
+        self.reactor.callLater(0, connection.heard)
 
     def heardRequest(self, request: Message) -> ResponsePlan:
         """
@@ -215,6 +226,9 @@ class FakeServer:
         """
         Stop whatever is still being sent.
         """
+        for call in self._calls:
+            if call.active():
+                call.cancel()
         for connection in list(self._open):
             connection.stop()
 

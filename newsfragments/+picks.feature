@@ -1,0 +1,1 @@
+`upstream_select GROUP ...` in `location{}` answers with the server that a group chooses, as JSON or text, for programs in any language that connect by themselves, and takes their report of the outcome.

@@ -1,0 +1,1 @@
+`twisted_upstream.testing` runs a configuration in memory and simulated time, for tests of your own: servers that fail in ten ways, in windows and by chance; clients, load, and assertions on who was asked and how long it took.
