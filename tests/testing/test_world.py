@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.certificates import authority, issue
 from twisted_upstream.config.syntax import ConfigError
 from twisted_upstream.testing import (
     Cut,
@@ -264,6 +265,38 @@ class WorldTests(SynchronousTestCase):
         gc.collect()
         new = set(os.listdir("/tmp")) - before
         self.assertEqual([n for n in new if n.startswith("twisted_upstream")], [])
+
+    def test_tls(self) -> None:
+        """
+        TLS is taken for done on both sides.
+        """
+        root = authority()
+        issued = issue("a.example", root)
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        for name, data in (
+            ("root.pem", root.pem),
+            ("a.pem", issued.pem),
+            ("a.key", issued.keyPem),
+        ):
+            (folder / name).write_bytes(data)
+        world = self.world(
+            """
+            http {
+                proxy_ssl_trusted_certificate root.pem;
+                proxy_ssl_verify on;
+                server {
+                    listen 443 ssl;
+                    ssl_certificate a.pem;
+                    ssl_certificate_key a.key;
+                    location / { proxy_pass https://b.example; }
+                }
+            }
+            """,
+            folder=folder,
+        )
+        answer = world.get(host="a.example").assertStatus(200)
+        answer.assertServers("b.example")
 
     def test_concurrent(self) -> None:
         """
