@@ -4,7 +4,7 @@ The network without sockets that tests of ours run on: the public one.
 
 from __future__ import annotations
 
-from twisted_upstream.testing.block import EPOCH, MemoryHTTP
+from twisted_upstream.testing.block import EPOCH, MemoryHTTP, lookUp
 from twisted_upstream.testing.memory import MemoryReactor, MemorySocket
 from twisted_upstream.testing.network import (
     Dialed,
@@ -24,4 +24,5 @@ __all__ = [
     "MemorySocket",
     "Names",
     "WatchedDeadlines",
+    "lookUp",
 ]

@@ -235,11 +235,13 @@ class WorldTests(SynchronousTestCase):
         conf = one(
             "client_body_in_file_only clean; client_body_temp_path /nowhere;"
             " proxy_temp_path /nowhere; proxy_pass http://a.example;",
-            http="log_format short '$request_uri'; access_log /nowhere/x.log short;",
+            http="log_format short '$request_uri'; access_log /nowhere/x.log short;"
+            " access_log syslog:server=192.0.2.9 short;",
         )
         world = World(conf, folder=folder)
         world.post("/form", "x").assertStatus(200)
         self.assertEqual(world.accessLog("x.log"), ["/form"])
+        self.assertEqual(world.accessLog("syslog"), ["/form"])
         own = world._folder.name
         self.assertTrue(os.path.exists(own))
         world.close()

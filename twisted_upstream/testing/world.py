@@ -168,6 +168,8 @@ class World:
                 if node.name == "access_log":
                     if words and words[0] != "off":
                         base = os.path.basename(words[0])
+                        if words[0].startswith("syslog:"):
+                            base = "syslog"
                         node.words = (f"{here}/{base}", *words[1:])
                 elif node.name.endswith("_temp_path") and words:
                     node.words = (f"{here}/{node.name}", *words[1:])
@@ -402,7 +404,7 @@ class World:
         """
         The lines of an access log.
 
-        @param name: the last part of its path.
+        @param name: the last part of its path; C{syslog} for what would go there.
         """
         path = os.path.join(self._folder.name, name)
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
