@@ -59,6 +59,7 @@ class StreamDialer(MemoryDialer):
         timeout: float,
         localAddress: Sockaddr | None,
         options: Any,
+        datagrams: bool = False,
     ) -> Callable[[], None]:
         """
         Connect.
@@ -94,7 +95,7 @@ class MemoryStream:
         """
         reactor = self.reactor = MemoryReactor()
         self.deadlines = WatchedDeadlines(reactor)
-        self.dialer = StreamDialer(reactor, self.deadlines)
+        self.dialer = self.makeDialer()
         self.log = LogLines()
         self.names = Names()
         self.clients: list[MemorySocket] = []
@@ -140,7 +141,15 @@ class MemoryStream:
         )
         self.build.build()
         self._logs.open()
-        self.factories = [each.makeFactory(self.served) for each in self.build.sockets]
+        self.factories: list[Any] = [
+            each.makeFactory(self.served) for each in self.build.sockets
+        ]
+
+    def makeDialer(self) -> StreamDialer:
+        """
+        What connects to servers.
+        """
+        return StreamDialer(self.reactor, self.deadlines)
 
     def wallClock(self) -> float:
         """

@@ -77,6 +77,8 @@ class Socket:
     A listening address and what was said of its socket.
     """
 
+    isDatagram = False
+
     def __init__(self, sockaddr: Sockaddr, address: Address) -> None:
         self.sockaddr = sockaddr
         self.address = address

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from .datagrams import DatagramTransport
 from .sockaddr import Sockaddr, addressText, familyOf, sockaddrName
 from .transport import SocketTransport
 
@@ -171,6 +172,7 @@ class SocketDialer:
         localAddress: Sockaddr | None = None,
         options: DialOptions = _DEFAULTS,
         secure: Secure | None = None,
+        datagrams: bool = False,
     ) -> Callable[[], None]:
         """
         Connect C{protocol}: it gets a L{SocketTransport} that reads, by
@@ -183,11 +185,13 @@ class SocketDialer:
         @param localAddress: to connect from; port 0 leaves the port to the kernel.
         @param secure: takes the connected socket over and tells the waiter itself,
             within what is left of C{timeout}; C{None}: there is no more to do.
+        @param datagrams: it gets a L{DatagramTransport} that does not read yet, and
+            there is no timeout: nobody is asked.
         @return: gives up: the waiter will not be told any more.  Does nothing when it
             has been.
         """
         try:
-            sock = self._open(sockaddr, localAddress, options)
+            sock = self._open(sockaddr, localAddress, options, datagrams)
         except ConnectFailed as error:
             waiter.connectionFailed(error)
             return _nothing
@@ -203,6 +207,12 @@ class SocketDialer:
             # the reactor 10.
             immediate = False
             number = _progress(sock, sockaddr)
+        if not number and datagrams:
+            protocol.makeConnection(
+                DatagramTransport(sock, self._reactor, protocol, sockaddr)
+            )
+            waiter.connectionReady(protocol)
+            return _nothing
         if not number:
             if secure is not None:
                 return secure(sock, sockaddr, protocol, waiter, timeout)
@@ -219,7 +229,11 @@ class SocketDialer:
         return _nothing
 
     def _open(
-        self, sockaddr: Sockaddr, localAddress: Sockaddr | None, options: DialOptions
+        self,
+        sockaddr: Sockaddr,
+        localAddress: Sockaddr | None,
+        options: DialOptions,
+        datagrams: bool,
     ) -> socket.socket:
         """
         Make the socket.
@@ -227,19 +241,23 @@ class SocketDialer:
         @raise ConnectFailed: it cannot be made, or not be bound to the local address.
         """
         family = familyOf(sockaddr)
+        kind = socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM | _NONBLOCK)
+            sock = socket.socket(family, kind | _NONBLOCK)
         except OSError as error:
             raise ConnectFailed(
                 error.errno or 0, "socket", sockaddr, immediate=True
             ) from None
         if not _NONBLOCK:
             sock.setblocking(False)
-        if family != socket.AF_UNIX and options.noDelay:
+        if family != socket.AF_UNIX and options.noDelay and not datagrams:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if options is not _DEFAULTS:
             self._setOptions(sock, family, options)
         if localAddress is not None:
+            if datagrams and isinstance(localAddress, tuple) and localAddress[1]:
+                # Every session comes from there.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 self._bind(sock, family, localAddress, options)
             except OSError as error:

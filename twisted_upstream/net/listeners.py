@@ -73,6 +73,7 @@ class ListenOptions:
 
 
 _DEFAULTS = ListenOptions()
+_log = Logger()
 
 
 class ListenError(Exception):
@@ -120,32 +121,18 @@ class Listeners:
         @raise ListenError: C{bind() to 127.0.0.1:80 failed (98: Address already in
             use)}.
         """
-        name = sockaddrName(sockaddr)
-        family = familyOf(sockaddr)
+        sock = bindSocket(sockaddr, socket.SOCK_STREAM, options)
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.listen(options.backlog)
         except OSError as error:
-            raise ListenError(f"socket() {name} failed", error.errno or 0) from None
-        try:
-            _prepare(sock, family, name, options)
-            try:
-                sock.bind(sockaddr)
-            except OSError as error:
-                raise ListenError(f"bind() to {name} failed", _number(error)) from None
-            if isinstance(sockaddr, str):
-                self._openToAll(sockaddr)
-            try:
-                sock.listen(options.backlog)
-            except OSError as error:
-                if isinstance(sockaddr, str):
-                    os.unlink(sockaddr)
-                raise ListenError(
-                    f"listen() to {name}, backlog {options.backlog} failed",
-                    error.errno or 0,
-                ) from None
-        except ListenError:
             sock.close()
-            raise
+            if isinstance(sockaddr, str):
+                os.unlink(sockaddr)
+            raise ListenError(
+                f"listen() to {sockaddrName(sockaddr)}, backlog {options.backlog}"
+                " failed",
+                error.errno or 0,
+            ) from None
         listener = Listener(self, sock, self._reactor)
         listener.configure(options)
         return listener
@@ -177,20 +164,6 @@ class Listeners:
         """
         for listener in list(self._started):
             listener.stop()
-
-    def _openToAll(self, path: str) -> None:
-        """
-        Let every user connect to a unix socket.
-        """
-        try:
-            os.chmod(path, 0o666)
-        except OSError as error:
-            self._log.critical(
-                'chmod() "{path}" failed',
-                nginxLevel="emerg",
-                path=path,
-                errno=error.errno,
-            )
 
     def _acceptFailed(self, error: OSError) -> bool:
         """
@@ -296,18 +269,8 @@ class Listener:
         self.stop()
         # No shutdown(2): that would end the socket in every process.
         self._socket.close()
-        if unlink and isinstance(self.sockaddr, str) and self.sockaddr:
-            try:
-                os.unlink(self.sockaddr)
-            except FileNotFoundError:
-                pass  # just as well
-            except OSError as error:
-                self._log.critical(
-                    "unlink() {path} failed",
-                    nginxLevel="emerg",
-                    path=self.sockaddr,
-                    errno=error.errno,
-                )
+        if unlink:
+            unlinkSocket(self.sockaddr)
 
     def configure(self, options: ListenOptions) -> None:
         """
@@ -318,23 +281,7 @@ class Listener:
 
         nginx: ngx_configure_listening_sockets()
         """
-        if options.reuseport:
-            # Lets further sockets be bound beside this one.
-            self._set("SO_REUSEPORT", socket.SOL_SOCKET, 1)
-        if options.rcvbuf is not None:
-            self._set("SO_RCVBUF", socket.SOL_SOCKET, options.rcvbuf)
-        if options.sndbuf is not None:
-            self._set("SO_SNDBUF", socket.SOL_SOCKET, options.sndbuf)
-        if options.soKeepalive is not None:
-            self._set("SO_KEEPALIVE", socket.SOL_SOCKET, int(options.soKeepalive))
-        if options.keepaliveIdle:
-            self._set("TCP_KEEPIDLE", socket.IPPROTO_TCP, options.keepaliveIdle)
-        if options.keepaliveInterval:
-            self._set("TCP_KEEPINTVL", socket.IPPROTO_TCP, options.keepaliveInterval)
-        if options.keepaliveCount:
-            self._set("TCP_KEEPCNT", socket.IPPROTO_TCP, options.keepaliveCount)
-        if options.fastopen is not None:
-            self._set("TCP_FASTOPEN", socket.IPPROTO_TCP, options.fastopen)
+        applyOptions(self._socket, self.name, options)
         try:
             self._socket.listen(options.backlog)
         except OSError as error:
@@ -347,24 +294,12 @@ class Listener:
             )
         if self._isTCP and hasattr(socket, "TCP_DEFER_ACCEPT"):
             # In seconds: how long a silent client stays with the kernel.
-            self._set("TCP_DEFER_ACCEPT", socket.IPPROTO_TCP, int(options.deferred))
-
-    def _set(self, option: str, level: int, value: int) -> None:
-        """
-        Set one option of the socket, if it can be set.
-        """
-        try:
-            number = getattr(socket, option, None) or _MISSING[option]
-            self._socket.setsockopt(level, number, value)
-        except (OSError, KeyError) as error:
-            number = error.errno if isinstance(error, OSError) else errno.ENOPROTOOPT
-            self._log.critical(
-                "setsockopt({option}, {value}) {name} failed, ignored",
-                nginxLevel="alert",
-                option=option,
-                value=value,
-                name=self.name,
-                errno=number,
+            _set(
+                self._socket,
+                self.name,
+                "TCP_DEFER_ACCEPT",
+                socket.IPPROTO_TCP,
+                int(options.deferred),
             )
 
     def doRead(self) -> None:
@@ -420,6 +355,115 @@ def _refuse(sock: socket.socket, peerName: Sockaddr) -> None:
     What a listener does with connections before somebody takes them.
     """
     sock.close()
+
+
+def bindSocket(sockaddr: Sockaddr, kind: int, options: ListenOptions) -> socket.socket:
+    """
+    Make a socket of a local address.
+
+    @param kind: C{SOCK_STREAM} or C{SOCK_DGRAM}.
+    @raise ListenError: it cannot be made, or not be bound.
+    """
+    name = sockaddrName(sockaddr)
+    family = familyOf(sockaddr)
+    try:
+        sock = socket.socket(family, kind)
+    except OSError as error:
+        raise ListenError(f"socket() {name} failed", error.errno or 0) from None
+    try:
+        _prepare(sock, family, name, options)
+        try:
+            sock.bind(sockaddr)
+        except OSError as error:
+            raise ListenError(f"bind() to {name} failed", _number(error)) from None
+    except ListenError:
+        sock.close()
+        raise
+    if isinstance(sockaddr, str):
+        _openToAll(sockaddr)
+    return sock
+
+
+def applyOptions(sock: socket.socket, name: str, options: ListenOptions) -> None:
+    """
+    Set the options of a bound socket.  What fails is logged and ignored.
+
+    @param name: its address.
+    """
+    wanted: list[tuple[str, int, int]] = []
+    if options.reuseport:
+        # Lets further sockets be bound beside this one.
+        wanted.append(("SO_REUSEPORT", socket.SOL_SOCKET, 1))
+    if options.rcvbuf is not None:
+        wanted.append(("SO_RCVBUF", socket.SOL_SOCKET, options.rcvbuf))
+    if options.sndbuf is not None:
+        wanted.append(("SO_SNDBUF", socket.SOL_SOCKET, options.sndbuf))
+    if options.soKeepalive is not None:
+        wanted.append(("SO_KEEPALIVE", socket.SOL_SOCKET, int(options.soKeepalive)))
+    for option, value in (
+        ("TCP_KEEPIDLE", options.keepaliveIdle),
+        ("TCP_KEEPINTVL", options.keepaliveInterval),
+        ("TCP_KEEPCNT", options.keepaliveCount),
+    ):
+        if value:
+            wanted.append((option, socket.IPPROTO_TCP, value))
+    if options.fastopen is not None:
+        wanted.append(("TCP_FASTOPEN", socket.IPPROTO_TCP, options.fastopen))
+    for option, level, value in wanted:
+        _set(sock, name, option, level, value)
+
+
+def _set(sock: socket.socket, name: str, option: str, level: int, value: int) -> None:
+    """
+    Set one option of a socket, if it can be set.
+    """
+    try:
+        number = getattr(socket, option, None) or _MISSING[option]
+        sock.setsockopt(level, number, value)
+    except (OSError, KeyError) as error:
+        number = error.errno if isinstance(error, OSError) else errno.ENOPROTOOPT
+        _log.critical(
+            "setsockopt({option}, {value}) {name} failed, ignored",
+            nginxLevel="alert",
+            option=option,
+            value=value,
+            name=name,
+            errno=number,
+        )
+
+
+def _openToAll(path: str) -> None:
+    """
+    Let every user connect to a unix socket.
+    """
+    try:
+        os.chmod(path, 0o666)
+    except OSError as error:
+        _log.critical(
+            'chmod() "{path}" failed',
+            nginxLevel="emerg",
+            path=path,
+            errno=error.errno,
+        )
+
+
+def unlinkSocket(sockaddr: Sockaddr) -> None:
+    """
+    Delete the file of a unix socket.  Nothing happens for other addresses.
+    """
+    if not isinstance(sockaddr, str) or not sockaddr:
+        return
+    try:
+        os.unlink(sockaddr)
+    except FileNotFoundError:
+        pass  # just as well
+    except OSError as error:
+        _log.critical(
+            "unlink() {path} failed",
+            nginxLevel="emerg",
+            path=sockaddr,
+            errno=error.errno,
+        )
 
 
 def _prepare(

@@ -12,7 +12,7 @@ import glob
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -55,6 +55,7 @@ from ..limits.requests import RequestLimitOptions
 from ..limits.zones import Tables
 from ..logs import ErrorLogOptions, Logs
 from ..maps import define
+from ..net.datagrams import DatagramListener, openDatagrams
 from ..net.deadline import Deadlines
 from ..net.dialer import DialOptions, SocketDialer
 from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
@@ -78,6 +79,7 @@ from ..stream.tls_options import (
     StreamTLSOptions,
     StreamUpstreamTLSOptions,
 )
+from ..stream.udp import UDPFactory
 from ..tls.options import HTTPTLSOptions, TLSFileOptions, TLSOptions
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings, balancerOptions
@@ -150,7 +152,9 @@ _OPTIONS = (
 )
 
 #: What makes the protocols of a listening address.
-_Factory = HTTPServerFactory | TCPFactory
+_Factory = HTTPServerFactory | TCPFactory | UDPFactory
+#: What is listened on: an address, and whether for datagrams.
+_Place = tuple[Sockaddr, bool]
 
 
 def makeGrammar() -> Grammar:
@@ -269,7 +273,7 @@ class _Open:
     @ivar factories: by local address, where a wildcard stands for others, too.
     """
 
-    listener: Listener
+    listener: Listener | DatagramListener
     factory: _Factory
     factories: dict[Sockaddr, _Factory] = field(default_factory=dict)
 
@@ -291,7 +295,7 @@ class Cycle:
         self._deadlines = Deadlines(reactor)
         self._dialer = SocketDialer(reactor, self._deadlines)
         self._builds: list[HTTPBuild | StreamBuild] = []
-        self._open: dict[Sockaddr, _Open] = {}
+        self._open: dict[_Place, _Open] = {}
         self._factories: list[_Factory] = []
         self._handedOver = False
         random = Random()
@@ -424,41 +428,44 @@ class Cycle:
                     ) from None
         sockets = [(build, each) for build in self._builds for each in build.sockets]
         wildcards = {
-            (_family(each.sockaddr), each.sockaddr[1])
+            (_family(each.sockaddr), each.sockaddr[1], each.isDatagram)
             for _, each in sockets
             if _isWildcard(each.sockaddr)
         }
         inherited = {} if previous is None else previous._open
-        bound: list[Listener] = []
+        bound: list[Listener | DatagramListener] = []
         covered: list[tuple[Socket | StreamSocket, _Factory]] = []
         try:
             for build, each in sockets:
                 factory = each.makeFactory(build.served)
                 self._factories.append(factory)
                 sockaddr = each.sockaddr
-                place = (
+                port = (
                     _family(sockaddr),
                     None if isinstance(sockaddr, str) else sockaddr[1],
+                    each.isDatagram,
                 )
-                if place in wildcards and not _isWildcard(sockaddr):
+                if port in wildcards and not _isWildcard(sockaddr):
                     covered.append((each, factory))
                     continue
-                old = inherited.get(sockaddr)
+                place = (sockaddr, each.isDatagram)
+                old = inherited.get(place)
                 if old is not None:
                     listener = old.listener
                 else:
                     listener = self._bind(each)
                     bound.append(listener)
-                self._open[sockaddr] = _Open(listener, factory)
+                self._open[place] = _Open(listener, factory)
         except ListenError:
             for listener in bound:
                 listener.close(unlink=True)
             self._open.clear()
             raise
         for each, factory in covered:
-            for sockaddr, opened in self._open.items():
+            for (sockaddr, isDatagram), opened in self._open.items():
                 if (
-                    _isWildcard(sockaddr)
+                    isDatagram == each.isDatagram
+                    and _isWildcard(sockaddr)
                     and _family(sockaddr) == _family(each.sockaddr)
                     and sockaddr[1] == each.sockaddr[1]
                 ):
@@ -468,43 +475,54 @@ class Cycle:
         if previous is not None:
             previous._handOver(set(self._open))
 
-    def _bind(self, each: Socket | StreamSocket) -> Listener:
-        options = ListenOptions() if each.line is None else each.line.options
+    def _bind(self, each: Socket | StreamSocket) -> Listener | DatagramListener:
         # An old process may be about to leave the address.
         for _ in range(4):
             try:
-                return self._listeners.open(each.sockaddr, options or ListenOptions())
+                return self._bindNow(each)
             except ListenError as e:
                 if e.errno != errno.EADDRINUSE:
                     raise
                 self._logs.main.write("emerg", e.message, e.errno)
                 self._logs.main.write("notice", "try again to bind() after 500ms")
                 time.sleep(0.5)
-        return self._listeners.open(each.sockaddr, options or ListenOptions())
+        return self._bindNow(each)
 
-    def _handOver(self, kept: set[Sockaddr]) -> None:
+    def _bindNow(self, each: Socket | StreamSocket) -> Listener | DatagramListener:
+        options = None if each.line is None else each.line.options
+        options = options or ListenOptions()
+        if each.isDatagram:
+            return openDatagrams(self._reactor, each.sockaddr, options)
+        return self._listeners.open(each.sockaddr, options)
+
+    def _handOver(self, kept: set[_Place]) -> None:
         """
         Another cycle has taken over the sockets in C{kept}.
         """
         self._handedOver = True
-        for sockaddr, opened in list(self._open.items()):
-            if sockaddr not in kept:
+        for place, opened in list(self._open.items()):
+            if place not in kept:
                 opened.listener.close(unlink=True)
-            del self._open[sockaddr]
+            del self._open[place]
 
     def start(self) -> None:
         """
         Begin accepting.
         """
         for opened in self._open.values():
-            opened.listener.accepted = self._accepting(opened)
-            opened.listener.start()
+            listener = opened.listener
+            if isinstance(listener, DatagramListener):
+                listener.received = _dispatching(opened)
+            else:
+                listener.accepted = self._accepting(opened)
+            listener.start()
 
     def _accepting(self, opened: _Open) -> Callable[[socket.socket, Any], None]:
         reactor = self._reactor
-        build = opened.factory.buildProtocol
-        factories = opened.factories
-        tls = opened.factory.address.tls
+        ours: Any = opened.factory
+        build = ours.buildProtocol
+        factories: Mapping[Sockaddr, Any] = opened.factories
+        tls = ours.address.tls
 
         def accepted(sock: socket.socket, peerName: Any) -> None:
             make = build
@@ -527,7 +545,7 @@ class Cycle:
             if factory is not None and factory.address.tls is None:
                 accepted(sock, peerName)
                 return
-            factory = factory or opened.factory
+            factory = factory or ours
             factory.address.tls.accept(sock, peerName, factory, reactor)
 
         return accepted if tls is None else acceptedTLS
@@ -538,18 +556,19 @@ class Cycle:
 
         nginx: C{ngx_stream_pass_match()}
         """
-        opened = self._open.get(sockaddr)
+        opened = self._open.get((sockaddr, False))
         if opened is None and not isinstance(sockaddr, str):
-            for bound, each in self._open.items():
+            for (bound, isDatagram), each in self._open.items():
                 if (
-                    _isWildcard(bound)
+                    not isDatagram
+                    and _isWildcard(bound)
                     and _family(bound) == _family(sockaddr)
                     and bound[1] == sockaddr[1]
                 ):
                     opened = each
         if opened is None:
             return None
-        factory = opened.factories.get(sockaddr, opened.factory)
+        factory: Any = opened.factories.get(sockaddr, opened.factory)
         reactor = self._reactor
         gate = factory.address.tls
 
@@ -636,8 +655,28 @@ class Cycle:
         """
         return [
             (sockaddrName(sockaddr), opened.factory.address)
-            for sockaddr, opened in self._open.items()
+            for (sockaddr, _), opened in self._open.items()
         ]
+
+
+def _dispatching(
+    opened: _Open,
+) -> Callable[[bytes, Sockaddr, Sockaddr, DatagramListener], None]:
+    """
+    What takes datagrams to the servers of the address that they were sent to.
+    """
+    ours, factories = opened.factory, opened.factories
+    assert isinstance(ours, UDPFactory)
+    if not factories:
+        return ours.datagramReceived
+
+    def dispatch(
+        datagram: bytes, client: Sockaddr, local: Sockaddr, listener: DatagramListener
+    ) -> None:
+        factory: Any = factories.get(local, ours)
+        factory.datagramReceived(datagram, client, local, listener)
+
+    return dispatch
 
 
 def _family(sockaddr: Sockaddr) -> int:

@@ -47,6 +47,7 @@ from .routing import (
 )
 from .tcp import TCPFactory
 from .tls_options import StreamProxyTLSOptions, StreamTLSOptions
+from .udp import UDPFactory
 from .variables import PREREAD_VARIABLES, addVariables, tlsOf
 
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ class StreamSocket:
     A listening address and what was said of its socket.
     """
 
-    def __init__(self, sockaddr: Sockaddr, address: StreamAddress) -> None:
+    def __init__(
+        self, sockaddr: Sockaddr, address: StreamAddress, isDatagram: bool
+    ) -> None:
         self.sockaddr = sockaddr
+        self.isDatagram = isDatagram
         self.address = address
         self.line: ListenLine | None = None
         self.hasDefault = False
@@ -78,10 +82,12 @@ class StreamSocket:
         #: The first line that says C{ssl}.
         self.tls: ListenLine | None = None
 
-    def makeFactory(self, served: Any) -> TCPFactory:
+    def makeFactory(self, served: Any) -> TCPFactory | UDPFactory:
         """
         What makes the sessions.
         """
+        if self.isDatagram:
+            return UDPFactory(served, self.address)
         return TCPFactory(served, self.address)
 
 
@@ -195,7 +201,7 @@ class StreamBuild:
             if block.where is Where.STREAM_UPSTREAM:
                 with self._collecting():
                     self.groups.defineStream(block)
-        addresses: dict[Sockaddr, StreamSocket] = {}
+        addresses: dict[tuple[Sockaddr, bool], StreamSocket] = {}
         for block in blocks:
             if block.where is Where.STREAM_SERVER:
                 with self._collecting():
@@ -211,7 +217,9 @@ class StreamBuild:
 
     # ---- servers --------------------------------------------------------------------
 
-    def _server(self, block: Block, addresses: dict[Sockaddr, StreamSocket]) -> None:
+    def _server(
+        self, block: Block, addresses: dict[tuple[Sockaddr, bool], StreamSocket]
+    ) -> None:
         options = block.of(StreamServerOptions)
         if not options.listens:
             node = block.node
@@ -268,15 +276,16 @@ class StreamBuild:
         line: ListenLine,
         server: StreamServer,
         block: Block,
-        addresses: dict[Sockaddr, StreamSocket],
+        addresses: dict[tuple[Sockaddr, bool], StreamSocket],
     ) -> StreamSocket:
         """
         nginx: C{ngx_stream_add_addresses()}
         """
-        found = addresses.get(sockaddr)
+        place = (sockaddr, line.udp)
+        found = addresses.get(place)
         if found is None:
             address = StreamAddress(sockaddrName(sockaddr), server)
-            found = addresses[sockaddr] = StreamSocket(sockaddr, address)
+            found = addresses[place] = StreamSocket(sockaddr, address, line.udp)
         name = found.address.name
         if server in found.servers:
             raise line.node.error(f"a duplicate listen {name}")

@@ -28,8 +28,28 @@ def _listen(node: Node) -> ListenLine:
                 f'no port in "{node.words[0]}" of the "listen" directive', word=0
             )
     if line.udp:
-        raise node.error('the "udp" parameter is not supported yet')
+        _checkUDP(node, line)
     return line
+
+
+def _checkUDP(node: Node, line: ListenLine) -> None:
+    """
+    Complain of what makes no sense with datagrams.
+    """
+    options = line.options
+    given = {word.partition("=")[0] for word in node.words[1:]}
+    for name, isThere in (
+        ("fastopen", "fastopen" in given),
+        ("backlog", "backlog" in given),
+        ("deferred", "deferred" in given),
+        ("ssl", "ssl" in given),
+        ("so_keepalive", options is not None and bool(options.soKeepalive)),
+        ("proxy_protocol", line.proxyProtocol),
+    ):
+        if isThere:
+            raise node.error(
+                f'"listen" directive "{name}" parameter is incompatible with "udp"'
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -163,6 +163,23 @@ class StreamProxyOptions:
         unit="bytes per second",
         doc="How fast a server is read; 0: as fast as it sends.",
     )
+    requests: int = directive(
+        "proxy_requests",
+        STREAM,
+        number,
+        default=0,
+        doc="How many datagrams of a client make a session over UDP; the next one"
+        " begins another. 0: any number.",
+    )
+    responses: int | None = directive(
+        "proxy_responses",
+        STREAM,
+        number,
+        default=None,
+        doc="How many datagrams answer one of a client: when they are there, the"
+        " session over UDP is over; when they are missing after `proxy_timeout`, the"
+        " server has failed. Without it, a session ends by `proxy_timeout` only.",
+    )
     proxyProtocol: str = directive(
         "proxy_protocol",
         STREAM,
@@ -220,8 +237,12 @@ class StreamProxy:
     """
     C{proxy_pass} of one server.  One object serves all its sessions.
 
-    @ivar header: makes the PROXY header of a session; C{None}: there is none.
+    @ivar header: makes the PROXY header of a session, unless TLS begins after it;
+        C{None}: there is none.
+    @ivar datagramHeader: the same over UDP, where there is no TLS.
     @ivar limitsRates: is there any limit?
+    @ivar requests: datagrams that a client's session has; 0: any number.
+    @ivar responses: datagrams that answer one of a client; C{None}: nobody knows.
     """
 
     def __init__(
@@ -270,7 +291,9 @@ class StreamProxy:
         self.bufferSize = options.bufferSize
         self.timeout = options.timeout
         self.halfClose = options.halfClose
-        header = _HEADERS[options.proxyProtocol]
+        self.requests = options.requests
+        self.responses = options.responses
+        header = self.datagramHeader = _HEADERS[options.proxyProtocol]
         #: Before TLS.
         self._clearHeader = None if tls is None else header
         self.header: Callable[[Session], bytes] | None = header if tls is None else None
@@ -312,7 +335,9 @@ class StreamProxy:
             if local is None and text:
                 session.logError("error", f'invalid local address "{text}"')
         more: dict[str, Any] = {}
-        if self._tls is not None:
+        if session.protocol == b"UDP":
+            more["datagrams"] = True
+        elif self._tls is not None:
             clear = self._clearHeader
             host = self._host
             if host is None:

@@ -208,12 +208,8 @@ class UpstreamSession:
         An attempt has failed: is there another server?
         """
         proxy = self.proxy
-        peer, self._peer = self._peer, None
+        self._freePeer(Outcome.FAILED)
         getter = self._getter
-        if peer is not None:
-            getter.freePeer(peer, Outcome.FAILED)
-            if peer.isDisabled:
-                self.session.logError("warn", "upstream server temporarily disabled")
         if (
             not getter.tries
             or not proxy.nextUpstream
@@ -228,6 +224,14 @@ class UpstreamSession:
         self._connect()
 
     # ---- the end --------------------------------------------------------------------
+
+    def _freePeer(self, outcome: int) -> None:
+        peer, self._peer = self._peer, None
+        if peer is None:
+            return
+        self._getter.freePeer(peer, outcome)
+        if outcome & Outcome.FAILED and peer.isDisabled:
+            self.session.logError("warn", "upstream server temporarily disabled")
 
     def _closeConnection(self) -> None:
         connection, attempt = self.connection, self._attempt
@@ -249,9 +253,7 @@ class UpstreamSession:
         attempt = self._attempt
         if attempt is not None and attempt.responseTime < 0:
             attempt.responseTime = self.proxy.seconds() - attempt.begun
-        peer, self._peer = self._peer, None
-        if peer is not None:
-            self._getter.freePeer(peer, outcome)
+        self._freePeer(outcome)
         self._closeConnection()
         self.session.finalize(status)
 
