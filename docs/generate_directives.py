@@ -102,7 +102,8 @@ _BALANCERS = {
         " the requests under way and one, for its weight; equals take turns. The"
         " average of a server that is not asked halves in each `fail_timeout`."
         " `inflight`: a server whose requests have waited longer than its average is"
-        " as slow as that already.",
+        " as slow as that already. In `stream` it is `connect`, `first_byte` or"
+        " `last_byte`.",
     ),
     "persist": (
         "persist key [zone=name[:size]] [size=number] [timeout=time] [lifetime=time]"
@@ -114,9 +115,9 @@ _BALANCERS = {
         " When it has `max_conns` requests (`on_full`) or is down, resting, or fails"
         " (`on_fail`), they `move` there where the method sends them now, `spill`"
         " there this once, `wait` for it in the `queue`, or are refused. A client is"
-        " remembered when its server is chosen, connected (the default; in `http`,"
-        " when the head of a response has come) or sends something; for `timeout`"
-        " (`10m`) after its last request, and no longer than `lifetime` (no limit);"
+        " remembered when its server is chosen (over UDP always), connected (the"
+        " default; in `http`, when the head of a response has come) or sends something;"
+        " for `timeout` (`10m`) after its last request, and no longer than `lifetime` (no limit);"
         " `size` is how many are (`10000`). `zone` keeps them over a reload."
         " `failback=on`: a backup server is left as soon as another is available."
         " `mask` makes one key of a network's addresses, IPv4 and IPv6.",
@@ -136,7 +137,8 @@ _BALANCERS = {
         " its load is `max(cost * w, 1 ms) * (1 + conns) / weight`; with a shorter time"
         " `t`, `cost` becomes `cost * w + t * (1 - w)`, where `w = exp(-elapsed / 10"
         " s)` and `elapsed` is the time since the last answer; failures count when"
-        " they took longer. Servers after it cannot have `backup` or `slow_start`.",
+        " they took longer. In `stream`, `least_time` has `connect`, `first_byte` or"
+        " `last_byte`. Servers after it cannot have `backup` or `slow_start`.",
     ),
     "vnswrr": (
         "vnswrr [max_init=number];",
@@ -229,7 +231,7 @@ def entry(each: Directive, title: str) -> str:
     The paragraph of one directive.
     """
     written, text = syntax(each), markdown(each.doc)
-    if each.where == Where.UPSTREAM and each.name in _BALANCERS:
+    if each.where & Where.UPSTREAM and each.name in _BALANCERS:
         written, text = _BALANCERS[each.name]
     rows = [
         ("Syntax", f"`{written}`"),

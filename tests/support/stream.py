@@ -281,9 +281,9 @@ class StreamCase(SynchronousTestCase):
         self.addCleanup(lambda: self.assertEqual(made.shutDown(), []))
         return made
 
-    def accessLog(self) -> list[str]:
+    def accessLog(self, name: str = "access.log") -> list[str]:
         """
-        The lines of the access log.
+        The lines of an access log.
         """
-        with open(f"{self.prefix}/access.log") as file:
+        with open(f"{self.prefix}/{name}") as file:
             return file.read().splitlines()

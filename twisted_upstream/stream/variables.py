@@ -10,6 +10,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from ..balance import persist
 from ..net.sockaddr import addressText
 from ..upstream.attempt import milliseconds
 from ..upstream.variables import eachAttempt
@@ -88,3 +89,4 @@ def addVariables(variables: Variables) -> None:
     Add them all to a table.
     """
     variables.add(_BUILT_IN)
+    variables.add(persist.variables)

@@ -1,0 +1,1 @@
+`persist` and `$upstream_persist_*` in `stream`, over TCP and UDP.

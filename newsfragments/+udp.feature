@@ -1,0 +1,1 @@
+`stream` over UDP: `listen ... udp`, sessions with `proxy_requests`, `proxy_responses` and `proxy_timeout`, rates, PROXY headers, answers from the address that a datagram was sent to, and reloads that lose no answer.
