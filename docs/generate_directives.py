@@ -117,8 +117,9 @@ _BALANCERS = {
         " there this once, `wait` for it in the `queue`, or are refused. A client is"
         " remembered when its server is chosen (over UDP always), connected (the"
         " default; in `http`, when the head of a response has come) or sends something;"
-        " for `timeout` (`10m`) after its last request, and no longer than `lifetime` (no limit);"
-        " `size` is how many are (`10000`). `zone` keeps them over a reload."
+        " for `timeout` (`10m`) after its last request, and no longer than `lifetime`"
+        " (no limit); `size` is how many are (`10000`). `zone` keeps them over a"
+        " reload."
         " `failback=on`: a backup server is left as soon as another is available."
         " `mask` makes one key of a network's addresses, IPv4 and IPv6.",
     ),

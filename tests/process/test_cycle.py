@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.reactors import RecordingReactor
 from tests.support.fakerequest import messages
+from tests.support.nginx import freePort
 from twisted_upstream.balance.sticky_learn import Sessions, StickyLearn
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.logs import ErrorLogLine, Logs
@@ -281,14 +282,6 @@ class DatagramTests(CycleCase):
         made.settimeout(5)
         return made
 
-    def port(self) -> int:
-        """
-        A free one.
-        """
-        with self.bound() as found:
-            number: int = found.getsockname()[1]
-        return number
-
     def turn(self) -> None:
         """
         Whatever there is to read is read.
@@ -311,7 +304,7 @@ class DatagramTests(CycleCase):
         One address may be listened on for connections and for datagrams, each with
         servers of its own.
         """
-        port = self.port()
+        port = freePort()
         cycle = self.begin(
             f"server {{ listen 127.0.0.1:{port} udp; return udp; }}"
             f"server {{ listen 127.0.0.1:{port}; return tcp; }}"
@@ -327,7 +320,7 @@ class DatagramTests(CycleCase):
         """
         An address under a wildcard has servers of its own.
         """
-        port = self.port()
+        port = freePort()
         self.begin(
             f"server {{ listen {port} udp; return any; }}"
             f"server {{ listen 127.0.0.2:{port} udp; return second; }}"
@@ -340,7 +333,7 @@ class DatagramTests(CycleCase):
         A new cycle takes the socket over: it gets the clients' datagrams, while answers
         under way still arrive.
         """
-        port, server, client = self.port(), self.bound(), self.bound()
+        port, server, client = freePort(), self.bound(), self.bound()
         place = ("127.0.0.1", port)
         number = server.getsockname()[1]
         listen = f"listen 127.0.0.1:{port} udp;"
@@ -363,12 +356,12 @@ class DatagramTests(CycleCase):
         """
         Where a new cycle does not listen, sessions end.
         """
-        port, server, client = self.port(), self.bound(), self.bound()
+        port, server, client = freePort(), self.bound(), self.bound()
         number = server.getsockname()[1]
         old = self.begin(
             f"server {{ listen 127.0.0.1:{port} udp; proxy_pass 127.0.0.1:{number}; }}"
         )
         client.sendto(b"?", ("127.0.0.1", port))
         self.turn()
-        self.begin(f"server {{ listen 127.0.0.1:{self.port()} udp; return x; }}", old)
+        self.begin(f"server {{ listen 127.0.0.1:{freePort()} udp; return x; }}", old)
         self.successResultOf(old.drain())

@@ -39,7 +39,7 @@ stream {{
 }}
 """
 
-# Answers every name with its length, on the port that it writes.
+# Answers every name with its length, and writes a line when it listens.
 _NAME_SERVER = """
 import sys
 from twisted.internet import reactor
@@ -54,10 +54,10 @@ class Names:
             payload = dns.Record_A("10.0.0.%d" % len(name))
         return succeed(([dns.RRHeader(name, query.type, dns.IN, 60, payload)], [], []))
 factory = server.DNSServerFactory(clients=[Names()])
-udp = reactor.listenUDP(0, dns.DNSDatagramProtocol(factory), interface="127.0.0.1")
-number = udp.getHost().port
+number = int(sys.argv[1])
+reactor.listenUDP(number, dns.DNSDatagramProtocol(factory), interface="127.0.0.1")
 reactor.listenTCP(number, factory, interface="127.0.0.1")
-print(number, flush=True)
+print("listens", flush=True)
 reactor.run()
 """
 
@@ -251,9 +251,10 @@ class ProgramTests(LiveCase):
         is a session that ends with its answer.
         """
         program = self.program("dig")
-        server = self.start([sys.executable, "-c", _NAME_SERVER])
+        back, front = freePort(), freePort()
+        server = self.start([sys.executable, "-c", _NAME_SERVER, str(back)])
         assert server.stdout is not None
-        back, front = int(server.stdout.readline()), freePort()
+        self.assertEqual(server.stdout.readline(), "listens\n")
         proxy = self.proxy(
             f"server {{ listen 127.0.0.1:{front} udp; listen 127.0.0.1:{front};"
             f" proxy_pass 127.0.0.1:{back}; proxy_responses 1; }}"
@@ -285,11 +286,13 @@ class OurTests(LiveCase):
     Servers of ours.
     """
 
-    def serve(self, talk: Callable[[socket.socket], None]) -> int:
+    def serve(
+        self, talk: Callable[[socket.socket], None]
+    ) -> tuple[int, threading.Thread]:
         """
         A server of one connection.
 
-        @return: its port.
+        @return: its port, and what ends when it has ended.
         """
         listener = socket.create_server(("127.0.0.1", 0))
         listener.settimeout(20)
@@ -301,9 +304,8 @@ class OurTests(LiveCase):
                 sock.settimeout(60)
                 talk(sock)
 
-        self.thread(run)
         port: int = listener.getsockname()[1]
-        return port
+        return port, self.thread(run)
 
     def test_interactive(self) -> None:
         """
@@ -322,7 +324,8 @@ class OurTests(LiveCase):
                 sock.sendall(data.upper())
             sock.sendall(b"\r\nread %d\r\nlogout\r\n" % count)
 
-        back, front = self.serve(shell), freePort()
+        back, _ = self.serve(shell)
+        front = freePort()
         proxy = self.proxy(
             f"server {{ listen 127.0.0.1:{front}; proxy_pass 127.0.0.1:{back};"
             " proxy_half_close on; }"
@@ -353,7 +356,8 @@ class OurTests(LiveCase):
             sums[f"{name} heard"] = self._hear(sock)
             sender.join(60)
 
-        back, front = self.serve(lambda sock: exchange(sock, "server")), freePort()
+        back, server = self.serve(lambda sock: exchange(sock, "server"))
+        front = freePort()
         proxy = self.proxy(
             f"server {{ listen 127.0.0.1:{front}; proxy_pass 127.0.0.1:{back};"
             " proxy_half_close on; }"
@@ -362,6 +366,7 @@ class OurTests(LiveCase):
         client.settimeout(60)
         begun = time.monotonic()
         exchange(client, "client")
+        server.join(60)
         elapsed = time.monotonic() - begun
         line = self.awaitLines(proxy, "access.log")[0]
         self.assertEqual(line, f"TCP 200 {TRANSFER} {TRANSFER}")

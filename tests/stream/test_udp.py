@@ -74,6 +74,22 @@ class ContentTests(UDPCase):
         udp.sends(b"z", client=("192.0.2.9", 1))
         self.assertEqual(udp.dialer.made[0].heard, [b"z"])
 
+    def test_limited(self) -> None:
+        """
+        limit_conn counts sessions: a known client's datagrams are no new ones.
+        """
+        udp = self.udp(
+            "limit_conn z 1; proxy_responses 2;",
+            "limit_conn_zone $binary_remote_addr zone=z:1m;",
+        )
+        udp.sends(b"a", b"b")
+        udp.sends(b"c", client=("192.0.2.1", 1))
+        self.assertEqual(udp.dialer.made[0].heard, [b"a", b"b"])
+        self.assertEqual(self.accessLog(), ["503 1 0 -"])
+        udp.answers(0, b"1", b"2", b"3", b"4")
+        udp.sends(b"d", client=("192.0.2.1", 1))
+        self.assertEqual(udp.dialer.made[1].heard, [b"d"])
+
     def test_variables(self) -> None:
         """
         What is known of a session.

@@ -5,8 +5,9 @@ Tests for L{twisted_upstream.stream.udp_upstream}.
 from __future__ import annotations
 
 import errno
+from random import Random
 
-from tests.support.datagrams import CLIENT, UDPCase
+from tests.support.datagrams import CLIENT, MemoryUDP, UDPCase
 
 OTHER = ("192.0.2.2", 50000)
 PAIR = "upstream u { server 10.0.0.1:53; server 10.0.0.2:53; }"
@@ -324,6 +325,17 @@ class HeaderTests(UDPCase):
         self.assertEqual(heard[12:14], b"\x21\x12")
         self.assertTrue(heard.endswith(b"one"))
 
+    def test_withoutTLS(self) -> None:
+        """
+        What is said of TLS, with clients or servers, is not about datagrams.
+        """
+        udp = self.udp("ssl_preread on; proxy_ssl on; proxy_protocol on;")
+        udp.sends(b"one")
+        self.assertEqual(
+            udp.dialer.made[0].heard,
+            [b"PROXY TCP4 192.0.2.1 192.0.2.254 50000 53\r\none"],
+        )
+
 
 class RateTests(UDPCase):
     """
@@ -506,6 +518,62 @@ class BalancingTests(UDPCase):
         self.assertEqual(
             udp.dialer.names, ["10.0.0.1:53", "10.0.0.2:53", "10.0.0.1:53"]
         )
+
+
+class ChanceTests(UDPCase):
+    """
+    Whatever happens, in whichever order.
+    """
+
+    def test_orders(self) -> None:
+        """
+        Nothing is left over, and each session is logged once, with what it has counted.
+        """
+        for seed in range(60):
+            chance = Random(seed)
+            udp = self.udpBlock(
+                "upstream u { least_conn; server 10.0.0.1:53 max_conns=3;"
+                " server 10.0.0.2:53 backup; }"
+                + PASSING
+                % (
+                    f"proxy_requests {chance.randrange(3)};"
+                    + chance.choice(("", "proxy_responses 0;", "proxy_responses 2;"))
+                    + chance.choice(("", "proxy_upload_rate 3;"))
+                    + chance.choice(("", "proxy_download_rate 3;"))
+                    + "proxy_timeout 2s; proxy_buffer_size 1k;"
+                )
+            )
+            for _ in range(60):
+                self.step(udp, chance)
+            if chance.random() < 0.5:
+                udp.factories[0].drain(lambda: None)
+            udp.factories[0].stop()
+            udp.reactor.settle()
+            begun = [str(each) for each in udp.log.lines if "udp client" in str(each)]
+            ended = len(self.accessLog())
+            self.assertEqual(len([x for x in begun if " connected to " in x]), ended)
+            self.assertEqual(udp.udpSessions, [])
+
+    def step(self, udp: MemoryUDP, chance: Random) -> None:
+        """
+        Something happens.
+        """
+        made = [each for each in udp.dialer.made if not each.closed]
+        dice = chance.randrange(10)
+        if dice < 4 or not made:
+            client = ("192.0.2.1", chance.randrange(1, 5))
+            udp.sends(b"x" * chance.choice((0, 1, 5, 600)), client=client)
+        elif dice < 7:
+            server = udp.dialer.made.index(chance.choice(made))
+            udp.answers(server, chance.choice((b"", b"y" * 5, errno.ECONNREFUSED)))
+        elif dice == 7:
+            chance.choice(made).room = chance.choice((None, 0, 1))
+            udp.reactor.settle()
+        elif dice == 8:
+            chance.choice(made).error = chance.choice((0, errno.ECONNREFUSED))
+            udp.sockets[0].room = chance.choice((None, None, None, 0))
+        else:
+            udp.reactor.passes(chance.choice((0.1, 1, 2.5)))
 
 
 class DrainTests(UDPCase):
