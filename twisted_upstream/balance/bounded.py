@@ -20,7 +20,7 @@ from zope.interface import implementer
 from ..interfaces import IClient, IPeerInit
 from .hashing import ConsistentGetter
 from .ketama import Circle
-from .peers import Peer, PeerGetter, Peers, takeTurns
+from .peers import Peer, PeerGetter, Peers
 
 #: So many servers are looked at along the circle; then it is faster to look at all.
 _FAR = 64
@@ -92,37 +92,36 @@ class BoundedGetter(ConsistentGetter):
         circle, point = self._circle, self._point
         if not circle:
             return None
+        # A peer has room below share / parts for each of its weight.
+        times, parts = self._load.factor
+        share = times * (self._load.active + 1)
+        parts *= self.peers.totalWeight
         full: list[Peer] = []
         seen: set[tuple[Peer, ...]] = set()
         for step in range(len(circle)):
             line = circle.at(point + step)
             if line in seen:
                 continue
-            seen.add(line)
-            usable = [peer for peer in line if self.isUsable(peer, now)]
-            free = [peer for peer in usable if self._hasRoom(peer)]
+            free: list[Peer] = []
+            for peer in line:
+                if self.isUsable(peer, now):
+                    hasRoom = peer.conns * parts < share * peer.weight
+                    (free if hasRoom else full).append(peer)
             if free:
-                return self._turn(free)
-            full += usable
+                return self.turn(free)
+            seen.add(line)
             if len(seen) == circle.lines:
                 break
             if len(seen) == _FAR:
                 full = self.usable(now)
-                full = [peer for peer in full if self._hasRoom(peer)] or full
+                free = [
+                    each for each in full if each.conns * parts < share * each.weight
+                ]
+                full = free or full
                 break
         if not full:
             return None
         return min(full, key=lambda peer: (peer.conns + 1) / peer.weight)
-
-    def _hasRoom(self, peer: Peer) -> bool:
-        times, parts = self._load.factor
-        share = times * (self._load.active + 1) * peer.weight
-        return peer.conns < -(-share // (parts * self.peers.totalWeight))
-
-    def _turn(self, free: list[Peer]) -> Peer | None:
-        for peer in free:
-            self.peers.touch(peer)
-        return takeTurns(free)
 
 
 @implementer(IPeerInit)

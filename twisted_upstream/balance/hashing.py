@@ -8,7 +8,7 @@ C{ngx_http_upstream_get_ip_hash_peer()}; the first two also in C{stream}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 from zope.interface import implementer
@@ -118,12 +118,22 @@ class ConsistentGetter(DrawingGetter):
                 if self.isUsable(peer, now)
             ]
             if usable:
-                for peer in usable:
-                    self.peers.touch(peer)
-                return takeTurns(usable)
+                return self.turn(usable)
             self._point += 1
             self.misses += 1
         return None
+
+    def turn(self, usable: Sequence[Peer]) -> Peer | None:
+        """
+        The addresses of one server, all usable, take turns.
+        """
+        first = usable[0]
+        if len(usable) == 1 and first.effectiveWeight == first.weight:
+            # It would get back what it pays.
+            return first
+        for peer in usable:
+            self.peers.touch(peer)
+        return takeTurns(usable)
 
     def _getBackup(self) -> Peer | None:
         if not self.peers.peers and self.misses <= MOST_MISSES:

@@ -169,6 +169,10 @@ class TimingGetter(RandomTwoGetter):
 
     __slots__ = ("_begun", "_reached", "_what", "timings")
 
+    #: When the attempt began, and when it reached which milestone.
+    _begun: int
+    _reached: dict[str, int]
+
     def __init__(
         self,
         peers: Peers,
@@ -183,8 +187,6 @@ class TimingGetter(RandomTwoGetter):
         super().__init__(peers, ranges)
         self.timings = timings
         self._what = what
-        self._begun = 0
-        self._reached: dict[str, int] = {}
 
     def milliseconds(self) -> int:
         """
@@ -196,7 +198,7 @@ class TimingGetter(RandomTwoGetter):
         """
         Choose a peer, and begin to measure.
         """
-        self._begun = self.milliseconds()
+        self._begun = int(self.peers.seconds() * 1000)
         self._reached = {}
         return super().getPeer()
 
