@@ -507,7 +507,7 @@ class Request(Reply):
         if head.fields:
             head.fields = _ACCEPT_RANGES.sub(b"", head.fields)
         if (
-            not _RANGE.search(self.head.fields)
+            b"\r\nrange:" not in self.head.fields.lower()
             and head.status == 200
             and head.contentLength is not None
             and self.version >= 10
@@ -615,7 +615,6 @@ class Request(Reply):
         return self.location.absoluteRedirect
 
 
-_RANGE = re.compile(rb"\r\nrange:", re.I)
 _ACCEPT_RANGES = re.compile(rb"\r\naccept-ranges:[^\r]*", re.I)
 
 #: Statuses that are logged, but never sent.

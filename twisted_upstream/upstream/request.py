@@ -388,7 +388,8 @@ class UpstreamRequest(UpstreamResponse):
                 self._rewrite(head)
         if passing.shown:
             passing.show(head)
-        head.fields = passing.hide(b"", head.fields)
+        if head.fields:
+            head.fields = passing.hide(b"", head.fields)
         self._buffered = buffered
         if head.upgrade and status == 101:
             self._upgrade(head, data[head.consumed :])
