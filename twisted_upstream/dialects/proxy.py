@@ -340,7 +340,7 @@ class ProxyExchange(Exchange):
         else:
             length = self.client.head.contentLength
             if length is None:
-                self.bodyFilter = _chunks
+                self.bodyFilter = chunks
                 return b"\r\nTransfer-Encoding: chunked" if options.ownCoding else b""
         if options.ownLength and length is not None:
             return b"\r\nContent-Length: %d" % length
@@ -452,7 +452,10 @@ class ProxyExchange(Exchange):
 _READING = "reading response header from upstream"
 
 
-def _chunks(data: bytes, last: bool) -> bytes:
+def chunks(data: bytes, last: bool) -> bytes:
+    """
+    Frame a part of a body.
+    """
     framed = encodeChunk(data)
     return framed + b"0\r\n\r\n" if last else framed
 

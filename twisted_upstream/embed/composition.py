@@ -61,8 +61,15 @@ class Composition:
     @ivar build: what was built of its C{http}.
     """
 
-    def __init__(self, reactor: Any, document: Document, prefix: str = ".") -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        document: Document,
+        prefix: str = ".",
+        dial: Callable[..., Callable[[], None]] | None = None,
+    ) -> None:
         """
+        @param dial: opens connections to servers; C{None}: sockets'.
         @raise ConfigError: with everything that is wrong.
         """
         self.grammar = makeGrammar()
@@ -76,7 +83,7 @@ class Composition:
             path=os.path.join(prefix, "upstream"),
         )
         self._logs = Logs(reactor, prefix, target=_LogTarget())
-        self._cycle = Cycle(configuration, reactor, self._logs)
+        self._cycle = Cycle(configuration, reactor, self._logs, dial)
         self.groups: dict[str, UpstreamGroup] = {}
         for build in self._cycle.builds:
             for group in build.groups:

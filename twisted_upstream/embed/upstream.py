@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakMethod
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -37,6 +37,7 @@ from .pick import Pick, chooser
 
 if TYPE_CHECKING:
     from ..upstream.group import UpstreamGroup
+    from .agent import UpstreamAgent
     from .endpoint import UpstreamEndpoint
 
 
@@ -90,7 +91,11 @@ class Upstream:
 
     @ivar name: what messages call it.
     @ivar reactor: that was given.
+    @cvar dial: opens the connections of agents and resources, for tests of subclasses;
+        C{None}: sockets are opened.
     """
+
+    dial: ClassVar[Any] = None
 
     def __init__(
         self,
@@ -131,7 +136,7 @@ class Upstream:
         lines += optionNodes(makeGrammar(), Where.UPSTREAM, names, options)
         node = Node("upstream", (name,), path="servers", block=tuple(lines))
         with naming():
-            composition = Composition(reactor, Document((node,)))
+            composition = Composition(reactor, Document((node,)), dial=self.dial)
         self._begin(reactor, composition, name)
 
     @classmethod
@@ -158,7 +163,7 @@ class Upstream:
     def _fromDocument(
         cls, reactor: Any, document: Document, name: str | None, prefix: str
     ) -> Upstream:
-        composition = Composition(reactor, document, prefix)
+        composition = Composition(reactor, document, prefix, cls.dial)
         groups = composition.groups
         if name is None and len(groups) == 1:
             [name] = groups
@@ -293,6 +298,17 @@ class Upstream:
         from .endpoint import UpstreamEndpoint
 
         return UpstreamEndpoint(self, connectTimeout=connectTimeout, **more)
+
+    def agent(self, **options: Any) -> UpstreamAgent:
+        """
+        An HTTP client whose requests go to the group's servers.
+
+        @param options: of L{UpstreamAgent}: C{proxy_*} of a configuration, in camelCase
+            and without C{proxy_}.
+        """
+        from .agent import UpstreamAgent
+
+        return UpstreamAgent(self, **options)
 
     # ---- members --------------------------------------------------------------------
 

@@ -239,13 +239,10 @@ class HTTPBuild:
         @param options: time-outs, retries and so on.
         @raise ConfigError: there is no such group or host.
         """
-        options = options or PassOptions()
-        ignored = frozenset(name.lower().encode() for name in IGNORABLE)
-        group = self.groups.named(target, defaultPort, node)
-        passing = self._passingTo(
-            replace(options, ignoreHeaders=ignored, forceRanges=False),
+        passing = self.passingAside(
+            self.groups.named(target, defaultPort, node),
             exchangeFactory,
-            group,
+            options or PassOptions(),
             tls=tls,
             account=account,
         )
@@ -254,6 +251,37 @@ class HTTPBuild:
             self.block.of(LocationOptions).subrequestOutputBufferSize,
             self._logs.errorLog(self.block.of(ErrorLogOptions).errorLog),
         )
+
+    def passingAside(
+        self,
+        group: UpstreamGroup,
+        exchangeFactory: Callable[[Any], Any],
+        options: PassOptions,
+        *,
+        bind: Value | None = None,
+        tls: UpstreamTLS | LateTLS | None = None,
+        account: Hashable = None,
+    ) -> Passing:
+        """
+        A way to a group for requests that are not clients' of ours: what the server
+        says of passing its response on is not obeyed.
+        """
+        ignored = frozenset(name.lower().encode() for name in IGNORABLE)
+        return self._passingTo(
+            replace(options, ignoreHeaders=ignored, forceRanges=False),
+            exchangeFactory,
+            group,
+            bind=bind,
+            tls=tls,
+            account=account,
+        )
+
+    def tlsLike(self, block: Block, name: str) -> LateTLS:
+        """
+        What makes connections secure as a location says for a dialect, once the first
+        one has to be.
+        """
+        return LateTLS(lambda: self._upstreamTLS(block, name))
 
     def fetcherLike(self, block: Block, name: str) -> Fetcher:
         """
@@ -679,7 +707,7 @@ class HTTPBuild:
         secure = False if mayBeSecure is None else mayBeSecure(text.text)
         if secure is False:
             return None
-        tls = LateTLS(lambda: self._upstreamTLS(block, name))
+        tls = self.tlsLike(block, name)
         return tls.get() if secure or hasTLSOptions(block, name) else tls
 
     def _upstreamTLS(self, block: Block, name: str) -> UpstreamTLS:

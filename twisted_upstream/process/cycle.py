@@ -283,8 +283,15 @@ class Cycle:
     Everything built from one reading of the configuration.
     """
 
-    def __init__(self, configuration: Configuration, reactor: Any, logs: Logs) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        reactor: Any,
+        logs: Logs,
+        dial: Callable[..., Callable[[], None]] | None = None,
+    ) -> None:
         """
+        @param dial: opens connections to servers; C{None}: sockets'.
         @raise ConfigError: with everything that cannot be built.
         """
         self._configuration = configuration
@@ -294,6 +301,7 @@ class Cycle:
         self._listeners.acceptLimit = 64
         self._deadlines = Deadlines(reactor)
         self._dialer = SocketDialer(reactor, self._deadlines)
+        self._opens = self._dial if dial is None else dial
         self._builds: list[HTTPBuild | StreamBuild] = []
         self._open: dict[_Place, _Open] = {}
         self._factories: list[_Factory] = []
@@ -334,7 +342,9 @@ class Cycle:
         }
         build: HTTPBuild | StreamBuild
         if block.node.name == "http":
-            build = HTTPBuild(block, served=ServedBy(**around), dial=self._dial, **what)
+            build = HTTPBuild(
+                block, served=ServedBy(**around), dial=self._opens, **what
+            )
         else:
             build = StreamBuild(
                 block,
