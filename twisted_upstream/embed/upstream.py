@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..upstream.group import UpstreamGroup
     from .agent import UpstreamAgent
     from .endpoint import UpstreamEndpoint
+    from .resource import UpstreamResource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -309,6 +310,17 @@ class Upstream:
         from .agent import UpstreamAgent
 
         return UpstreamAgent(self, **options)
+
+    def resource(self, path: bytes = b"", **options: Any) -> UpstreamResource:
+        """
+        A part of a L{twisted.web} site that the group's servers answer.
+
+        @param path: what stands before the rest of a request's path there.
+        @param options: of L{UpstreamResource}.
+        """
+        from .resource import UpstreamResource
+
+        return UpstreamResource(self, path, **options)
 
     # ---- members --------------------------------------------------------------------
 

@@ -26,11 +26,10 @@ class AskerHead:
     The request's head, as far as there is one.
     """
 
-    __slots__ = ("contentLength", "fields", "host", "hostField", "path")
+    __slots__ = ("contentLength", "fields", "host", "hostField", "path", "upgrade")
 
     chunked = False
     quotedUri = True
-    upgrade: bytes | None = None
     connection: bytes | None = None
     port = b""
     version = 11
@@ -46,6 +45,7 @@ class AskerHead:
         self.host = self.hostField = host
         self.fields = fields
         self.contentLength = contentLength
+        self.upgrade: bytes | None = None
 
 
 class HeldBody:
