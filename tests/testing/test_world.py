@@ -4,7 +4,6 @@ Tests for L{twisted_upstream.testing.world} and L{twisted_upstream.testing.clien
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import unittest
@@ -13,7 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.certificates import authority, issue
-from twisted_upstream.config.syntax import ConfigError
+from twisted_upstream.config.syntax import ConfigError, Document
 from twisted_upstream.testing import (
     Cut,
     Delay,
@@ -109,6 +108,20 @@ class WorldTests(SynchronousTestCase):
         )
         self.assertEqual((attempt.connectSeconds, attempt.queueSeconds), (0.0, None))
 
+    def test_exact(self) -> None:
+        """
+        Times are what they would be on paper, and windows begin when they should.
+        """
+        world = self.world(one())
+        world.server("a.example").inject(Delay(0.1), end=0.3).inject(
+            Delay(0.7), begin=0.3
+        )
+        found = [world.get() for _ in range(4)]
+        self.assertEqual([each.seconds for each in found], [0.1, 0.1, 0.1, 0.7])
+        self.assertEqual([each.begun for each in found], [0.0, 0.1, 0.2, 0.3])
+        self.assertEqual(found[0].attempts[0].seconds, 0.1)
+        self.assertEqual(world.seconds, 1.0)
+
     def test_request(self) -> None:
         """
         Method, body, fields, host and address of a request reach the server.
@@ -198,7 +211,7 @@ class WorldTests(SynchronousTestCase):
         answer = world.get("/?to=none.example").assertStatus(502)
         self.assertIn("none.example could not be resolved", answer.errors[0])
 
-    def test_load(self) -> None:
+    def test_fromFile(self) -> None:
         """
         A configuration's file may include others, beside it.
         """
@@ -207,11 +220,11 @@ class WorldTests(SynchronousTestCase):
         (folder / "nginx.conf").write_text("http { include more/*.conf; }")
         (folder / "more").mkdir()
         (folder / "more" / "a.conf").write_text("server { return 200 $host; }")
-        world = World.load(folder / "nginx.conf")
+        world = World.fromFile(folder / "nginx.conf")
         self.addCleanup(world.close)
         self.assertEqual(world.get().text, "localhost")
         (folder / "nginx.conf").write_text("http {\n  nonsense;\n}")
-        error = self.assertRaises(ConfigError, World.load, folder / "nginx.conf")
+        error = self.assertRaises(ConfigError, World.fromFile, folder / "nginx.conf")
         self.assertIn(f"{folder}/nginx.conf:2", str(error))
 
     def test_errors(self) -> None:
@@ -261,12 +274,21 @@ class WorldTests(SynchronousTestCase):
         """
         A configuration that is wrong says so, and leaves nothing.
         """
-        before = set(os.listdir("/tmp"))
-        self.assertRaises(ConfigError, World, "http { nonsense; }")
-        self.assertRaises(ConfigError, World, "http {")
-        gc.collect()
-        new = set(os.listdir("/tmp")) - before
-        self.assertEqual([n for n in new if n.startswith("twisted_upstream")], [])
+        folders = []
+
+        class Watched(World):
+            """
+            Remembers its directory.
+            """
+
+            def _keptHere(self, document: Document) -> Document:
+                folders.append(self._folder.name)
+                return super()._keptHere(document)
+
+        self.assertRaises(ConfigError, Watched, "http { nonsense; }")
+        self.assertRaises(ConfigError, Watched, "http {")
+        [folder] = folders
+        self.assertFalse(os.path.exists(folder))
 
     def test_tls(self) -> None:
         """

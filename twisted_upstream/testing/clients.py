@@ -55,7 +55,7 @@ class Answer:
         self.fields = [] if heard is None else heard.fields
         self.body = b"" if heard is None else heard.body
         self.isComplete = heard is not None and heard.complete
-        self.seconds = call.ended - call.begun
+        self.seconds = round(call.ended - call.begun, 6)
         self.begun = call.begun
 
     def __repr__(self) -> str:
@@ -250,7 +250,7 @@ class Call:
 
 
 def _time(seconds: float) -> float | None:
-    return None if seconds < 0 else seconds
+    return None if seconds < 0 else round(seconds, 6)
 
 
 def requestBytes(

@@ -142,7 +142,7 @@ class World:
             location.accessLogs = (*location.accessLogs, self._finished)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], **arguments: Any) -> World:
+    def fromFile(cls, path: str | os.PathLike[str], **arguments: Any) -> World:
         """
         The world of a configuration's file.
 
@@ -265,7 +265,8 @@ class World:
     # ---- time -----------------------------------------------------------------------
 
     def _now(self) -> float:
-        return self.reactor.seconds() - _BEGIN
+        # What is a tenth of a second for the test should be one here.
+        return round(self.reactor.seconds() - _BEGIN, 6)
 
     @property
     def seconds(self) -> float:
