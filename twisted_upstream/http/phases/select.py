@@ -395,7 +395,7 @@ def _accepted(request: Request) -> bytes:
 
 def _asJSON(peer: Peer, token: bytes) -> bytes:
     sockaddr = peer.sockaddr
-    host, port = (peer.name, 0) if isinstance(sockaddr, str) else sockaddr[:2]
+    host, port = (sockaddr, None) if isinstance(sockaddr, str) else sockaddr[:2]
     text = json.dumps(
         {"server": peer.server, "host": host, "port": port, "token": token.decode()}
     )
