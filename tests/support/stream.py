@@ -133,6 +133,7 @@ class MemoryStream:
                 random=Random(1),
                 lookUp=lookUp,
                 wallClock=self.wallClock,
+                log=self._logs.main.write,
             ),
             factory=UpstreamFactory(self.deadlines, reactor.seconds, numbers.__next__),
             dialer=self.dialer,  # type: ignore[arg-type]  # acts as one
@@ -141,6 +142,7 @@ class MemoryStream:
         )
         self.build.build()
         self._logs.open()
+        self.build.groups.start()
         self.factories: list[Any] = [
             each.makeFactory(self.served) for each in self.build.sockets
         ]

@@ -26,7 +26,7 @@ from twisted_upstream.upstream.resolve import (
     nameClient,
 )
 
-A, AAAA = "A", "AAAA"
+A, AAAA, SRV = "A", "AAAA", "SRV"
 NAME = b"b.test"
 
 
@@ -73,6 +73,9 @@ class FakeClient:
 
     def lookupIPV6Address(self, name: bytes) -> Deferred[Any]:
         return self._ask(AAAA, name)
+
+    def lookupService(self, name: bytes) -> Deferred[Any]:
+        return self._ask(SRV, name)
 
     def nextServer(self) -> None:
         self.turns += 1

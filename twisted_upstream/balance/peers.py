@@ -308,6 +308,18 @@ class Peers:
             self.turns = Turns(self)
         return new
 
+    def beside(self, peers: Iterable[Peer]) -> Peers:
+        """
+        More peers of the same group, to be the next of a successor.
+        """
+        return Peers(
+            self.name,
+            peers,
+            seconds=self.seconds,
+            random=self.random,
+            unavailable=self.unavailable,
+        )
+
     def touch(self, peer: Peer) -> None:
         """
         C{peer} is about to change (its weights, C{down}), or has just become unusable:

@@ -36,6 +36,7 @@ from ..upstream.group import UpstreamGroup, UpstreamGroups
 from ..upstream.options import IGNORABLE, PassOptions, passOptionsOf
 from ..upstream.passing import Passing
 from ..upstream.proxy_protocol import addProxyProtocolVariables
+from ..upstream.resolve import Resolvers
 from ..upstream.tls_options import LateTLS, hasTLSOptions
 from ..upstream.variables import addVariables as addUpstreamVariables
 from ..variables import Value, Variables
@@ -137,13 +138,12 @@ class HTTPBuild:
         self.variables = variables
         self.served = served
         self.sockets: list[Socket] = []
-        self.resolvers: dict[tuple[Any, float], Any] = {}
+        self.resolvers = Resolvers(makeResolver)
         self.tempPaths: set[str] = set()
         self.picks: dict[str, Picks] = {}
         self._logs = logs
         self._factory = factory
         self._dial = dial
-        self._makeResolver = makeResolver
         self._tables = Tables() if tables is None else tables
         self._limits: limits.Limits | None = None
         self._problems: list[Problem] = []
@@ -153,7 +153,9 @@ class HTTPBuild:
         self._passOptions = {
             name: passOptionsOf(self._dialects, name) for name in self._dialects
         }
-        self.groups = UpstreamGroups(surroundings, self.compile, prefix)
+        self.groups = UpstreamGroups(
+            surroundings, self.compile, prefix, self._findResolver
+        )
         self._clock = surroundings.clock
         self._directory = directory
         self._tls: TLSBuild | None = None
@@ -619,16 +621,30 @@ class HTTPBuild:
     ) -> None:
         if not options.resolver:
             return
-        key = (options.resolver, options.resolverTimeout)
-        if key not in self.resolvers:
-            place: Block | None = block
-            while place is not None and not place.nodes("resolver"):
-                place = place.parent
-            node = block.node if place is None else place.nodes("resolver")[0]
-            self.resolvers[key] = self._makeResolver(
-                options.resolver, node, options.resolverTimeout
-            )
-        location.resolver = self.resolvers[key]
+        place: Block | None = block
+        while place is not None and not place.nodes("resolver"):
+            place = place.parent
+        node = block.node if place is None else place.nodes("resolver")[0]
+        location.resolver = self.resolvers.of(
+            options.resolver, options.resolverTimeout, node
+        )
+
+    def _findResolver(
+        self, words: Sequence[str], timeout: float | None, node: Node
+    ) -> tuple[Any, float]:
+        """
+        The resolver of a group that says this; where it says nothing, that of
+        C{http}.
+        """
+        outer = self.block.of(LocationOptions)
+        lines = self.block.nodes("resolver")
+        seconds = outer.resolverTimeout if timeout is None else timeout
+        if words:
+            return self.resolvers.of(words, seconds, node), seconds
+        if not lines:
+            return None, seconds
+        found = self.resolvers.of(outer.resolver, outer.resolverTimeout, lines[0])
+        return found, seconds
 
     def _tempPath(self, path: str) -> str:
         full = os.path.join(self.prefix, path)

@@ -333,6 +333,7 @@ class Cycle:
                 lookUp=lookUp,
                 health=_health,
                 wallClock=time.time,
+                log=self._logs.main.write,
             ),
             "factory": UpstreamFactory(
                 self._deadlines, reactor.seconds, _numbers.__next__
@@ -420,14 +421,16 @@ class Cycle:
         @raise ListenError: an address cannot be listened on.
         @raise ZoneError: what C{previous} remembers belongs to another group.
         """
-        # There is one http{} at most.
+        # There is one http{} at most, and one stream{}.
         known = [] if previous is None else previous._builds
         pairs = [
-            (new.groups.zones, old.groups.zones)
-            for new, old in zip(self._builds, known, strict=False)
+            (new.groups, old.groups)
+            for new in self._builds
+            for old in known
+            if type(new) is type(old)
         ]
-        for zones, before in pairs:
-            zones.check(before)
+        for groups, before in pairs:
+            groups.zones.check(before.zones)
         for build in self._builds:
             for path in build.tempPaths:
                 try:
@@ -480,8 +483,9 @@ class Cycle:
                     and sockaddr[1] == each.sockaddr[1]
                 ):
                     opened.factories[each.sockaddr] = factory
-        for zones, before in pairs:
-            zones.adopt(before)
+        for groups, before in pairs:
+            groups.zones.adopt(before.zones)
+            groups.adopt(before)
         if previous is not None:
             previous._handOver(set(self._open))
 
@@ -526,6 +530,8 @@ class Cycle:
             else:
                 listener.accepted = self._accepting(opened)
             listener.start()
+        for build in self._builds:
+            build.groups.start()
 
     def _accepting(self, opened: _Open) -> Callable[[socket.socket, Any], None]:
         reactor = self._reactor
@@ -648,8 +654,7 @@ class Cycle:
             for group in build.groups:
                 group.close()
             build.groups.zones.close()
-            for resolver in build.resolvers.values():
-                resolver.close()
+            build.resolvers.close()
         self._deadlines.stop()
 
     def reopenLogs(self) -> None:

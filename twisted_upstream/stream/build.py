@@ -27,6 +27,7 @@ from ..tls.options import checkCertificates
 from ..tls.variables import tlsVariables
 from ..upstream.group import UpstreamGroups
 from ..upstream.proxy_protocol import addProxyProtocolVariables
+from ..upstream.resolve import Resolvers
 from . import limits
 from .access import compileAccess
 from .content import StreamContentOptions, compilePass, compileReturn, compileSet
@@ -135,16 +136,17 @@ class StreamBuild:
         self.variables = variables
         self.served = served
         self.sockets: list[StreamSocket] = []
-        self.resolvers: dict[tuple[Any, float], Any] = {}
+        self.resolvers = Resolvers(makeResolver)
         self.tempPaths: set[str] = set()
         self._logs = logs
         self._factory = factory
         self._dialer = dialer
         self._findTaker = findTaker
         self._accessLogs: AccessLogs | None = None
-        self._makeResolver = makeResolver
         self._problems: list[Problem] = []
-        self.groups = UpstreamGroups(surroundings, self.compile, prefix)
+        self.groups = UpstreamGroups(
+            surroundings, self.compile, prefix, self._findResolver
+        )
         self._clock = surroundings.clock
         self._tls: TLSBuild | None = None
         self._directory = directory
@@ -351,15 +353,28 @@ class StreamBuild:
 
     def _bindResolver(self, server: StreamServer, block: Block) -> None:
         options = block.of(StreamOptions)
-        if not options.resolver:
-            return
-        key = (options.resolver, options.resolverTimeout)
-        if key not in self.resolvers:
+        if options.resolver:
             nodes = block.nodes("resolver") or self.block.nodes("resolver")
-            self.resolvers[key] = self._makeResolver(
-                options.resolver, nodes[0], options.resolverTimeout
+            server.resolver = self.resolvers.of(
+                options.resolver, options.resolverTimeout, nodes[0]
             )
-        server.resolver = self.resolvers[key]
+
+    def _findResolver(
+        self, words: Sequence[str], timeout: float | None, node: Node
+    ) -> tuple[Any, float]:
+        """
+        The resolver of a group that says this; where it says nothing, that of
+        C{stream}.
+        """
+        outer = self.block.of(StreamOptions)
+        lines = self.block.nodes("resolver")
+        seconds = outer.resolverTimeout if timeout is None else timeout
+        if words:
+            return self.resolvers.of(words, seconds, node), seconds
+        if not lines:
+            return None, seconds
+        found = self.resolvers.of(outer.resolver, outer.resolverTimeout, lines[0])
+        return found, seconds
 
     def _bindContent(self, server: StreamServer, block: Block) -> None:
         """

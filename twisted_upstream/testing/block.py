@@ -113,6 +113,7 @@ class MemoryHTTP:
                 random=Random(seed),
                 lookUp=lookUp,
                 wallClock=wallClock,
+                log=self._logs.main.write,
             ),
             factory=UpstreamFactory(self.deadlines, reactor.seconds, numbers.__next__),
             dial=self.dialer.dial,
@@ -124,6 +125,7 @@ class MemoryHTTP:
         for path in self.build.tempPaths:
             os.makedirs(path, 0o700, exist_ok=True)
         self._logs.open()
+        self.build.groups.start()
         self.factories = [
             HTTPServerFactory(served, each.address) for each in self.build.sockets
         ]

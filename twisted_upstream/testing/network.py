@@ -14,6 +14,7 @@ from ..balance.peers import Peer
 from ..net.deadline import Deadline, Deadlines
 from ..net.dialer import ConnectFailed, ConnectTimedOut
 from ..net.transport import SocketTransport
+from ..upstream.resolve import Answer, Answered, Service
 from .memory import MemoryReactor, MemorySocket
 
 #: So many of anything need not be looked through for what is over.
@@ -210,10 +211,12 @@ class Names:
     A resolver that tests answer.
 
     @ivar asked: the names that nobody has answered yet, and who waits.
+    @ivar looked: the same of watched names, and whether services were asked for.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Callable[..., None], Callable[[str], None]]] = []
+        self.looked: dict[tuple[str, bool], list[Answered]] = {}
 
     def resolve(
         self, name: str, found: Callable[..., None], failed: Callable[[str], None]
@@ -226,6 +229,43 @@ class Names:
         entry = (name, found, failed)
         self.asked.append(entry)
         return lambda: self.asked.remove(entry)
+
+    def look(
+        self,
+        name: str,
+        answered: Answered,
+        *,
+        timeout: float | None = None,
+        service: bool = False,
+    ) -> Callable[[], None]:
+        """
+        Ask for what there is of C{name}.
+
+        @return: gives up.
+        """
+        waiting = self.looked.setdefault((name, service), [])
+        waiting.append(answered)
+
+        def giveUp() -> None:
+            if answered in waiting:
+                waiting.remove(answered)
+
+        return giveUp
+
+    def says(
+        self, name: str, *found: str | Service, code: int = 0, until: float = 0.0
+    ) -> None:
+        """
+        Answer all who ask for addresses, or for services.
+
+        @param until: how long it is good, on the clock.
+        @raise KeyError: nobody asks.
+        """
+        services = tuple(each for each in found if isinstance(each, Service))
+        addresses = tuple(each for each in found if isinstance(each, str))
+        answer = Answer(name, code, addresses, services, until)
+        for answered in self.looked.pop((name, bool(services))):
+            answered(answer)
 
     def close(self) -> None:
         """

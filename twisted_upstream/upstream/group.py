@@ -9,7 +9,7 @@ C{ngx_http_upstream_init_request()}
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +36,7 @@ from .options import (
     UpstreamOptions,
 )
 from .state import readState
+from .watch import FIRST, WatchedServer
 from .zones import Zones
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Surroundings:
         built, and may block.
     @ivar health: of the servers whose groups share it.
     @ivar wallClock: seconds since 1970.
+    @ivar log: the main error log: takes level and message.
     """
 
     clock: IReactorTime
@@ -58,6 +60,18 @@ class Surroundings:
     lookUp: Callable[[str], Sequence[str]]
     wallClock: Callable[[], float]
     health: HealthRecords = field(default_factory=HealthRecords)
+    log: Callable[[str, str], object] = lambda level, message: None
+
+
+#: Takes words and time-out of C{resolver} lines, and the line; gives what finds names,
+#: or C{None}, and the time-out.
+FindResolver = Callable[[Sequence[str], float | None, Node], tuple[Any, float]]
+
+
+def _noResolver(
+    words: Sequence[str], timeout: float | None, node: Node
+) -> tuple[Any, float]:
+    return None, 0.0
 
 
 _Layer = TypeVar("_Layer", bound=Layer)
@@ -75,6 +89,8 @@ class UpstreamGroup:
     @ivar cache: idle connections, or C{None}.
     @ivar makePeers: takes a L{ServerLine}, and makes the peers that it stands for, one
         for each address; raises L{ConfigError}.  For groups that are C{explicit}.
+    @ivar zone: the name of its memory.
+    @ivar watched: servers whose names are watched.
     """
 
     makePeers: Callable[[ServerLine], list[Peer]]
@@ -92,6 +108,8 @@ class UpstreamGroup:
         "nameBytes",
         "peers",
         "port",
+        "watched",
+        "zone",
     )
 
     def __init__(
@@ -114,6 +132,8 @@ class UpstreamGroup:
         self._seconds = peers.seconds
         self._keepaliveRequests = 0 if options is None else options.keepaliveRequests
         self._keepaliveTime = 0.0 if options is None else options.keepaliveTime
+        self.zone = "" if options is None else options.zone[0]
+        self.watched: list[WatchedServer] = []
         self.initPeer = init.initPeer
         self.replacePeers(peers)
 
@@ -124,6 +144,33 @@ class UpstreamGroup:
         """
         self.peers = peers
         self._init.initUpstream(peers)
+
+    def change(
+        self, gone: Iterable[Peer], come: Iterable[Peer], backup: Iterable[Peer]
+    ) -> None:
+        """
+        Some peers leave, others come.
+
+        @param come: new ones, appended to the others.
+        @param backup: new ones, appended to the backup servers.
+        """
+        old = self.peers
+        left = set(gone)
+        primary = [*(peer for peer in old.peers if peer not in left), *come]
+        next = old.next
+        before = () if next is None else next.peers
+        after = [*(peer for peer in before if peer not in left), *backup]
+        if not after:
+            next = None
+        elif next is None:
+            next = old.beside(after)
+        elif after != list(before):
+            next = next.successor(after)
+        self.replacePeers(old.successor(primary, next))
+        if self.cache is not None:
+            addresses = {peer.sockaddr for peer in (*primary, *after)}
+            for sockaddr in {peer.sockaddr for peer in left} - addresses:
+                self.cache.dropAddress(sockaddr)
 
     def layer(self, kind: type[_Layer]) -> _Layer | None:
         """
@@ -146,18 +193,23 @@ class UpstreamGroup:
             init = init.inner
         return init
 
-    def mayKeep(self, connection: UpstreamProtocol) -> bool:
+    def mayKeep(self, connection: UpstreamProtocol, peer: Peer) -> bool:
         """
-        May C{connection} serve one more request?
+        May C{connection} to C{peer} serve one more request?
         """
+        if peer not in self.peers.hints:
+            # It has left the group meanwhile.
+            return False
         if connection.requests >= self._keepaliveRequests:
             return False
         return self._seconds() - connection.made <= self._keepaliveTime
 
     def close(self) -> None:
         """
-        Close the idle connections.
+        Close the idle connections, and watch names no longer.
         """
+        for each in self.watched:
+            each.close()
         if self.cache is not None:
             self.cache.closeAll()
 
@@ -253,14 +305,18 @@ class UpstreamGroups:
         surroundings: Surroundings,
         compile: Callable[[Template | str, Node], Callable[[Any], bytes]],
         prefix: str = "",
+        findResolver: FindResolver = _noResolver,
     ) -> None:
         """
         @param compile: makes texts with variables into callables.
+        @param findResolver: takes what an C{upstream{}} says, C{()} and C{None} where
+            it says nothing, and its line.
         @param prefix: the directory that relative paths of files are under.
         """
         self._surroundings = surroundings
         self._compile = compile
         self._prefix = prefix
+        self._findResolver = findResolver
         self._states: set[str] = set()
         self._explicit: dict[str, UpstreamGroup] = {}
         self._implicit: dict[tuple[str, int], UpstreamGroup] = {}
@@ -272,6 +328,29 @@ class UpstreamGroups:
     def __iter__(self) -> Any:
         yield from self._explicit.values()
         yield from self._implicit.values()
+
+    def start(self) -> None:
+        """
+        Begin to watch the names of servers.
+        """
+        watched = [each for group in self._explicit.values() for each in group.watched]
+        for number, each in enumerate(watched, 1):
+            each.start(number * FIRST)
+
+    def adopt(self, previous: UpstreamGroups) -> None:
+        """
+        Go on with the addresses that C{previous} has found: those of the same name in
+        a group of the same name and zone.
+        """
+        for name, group in self._explicit.items():
+            old = previous._explicit.get(name)
+            if old is None or old.zone != group.zone:
+                continue
+            for each in group.watched:
+                for other in old.watched:
+                    if each.follows(other):
+                        each.adopt(other)
+                        break
 
     def define(self, block: Block, defaultPort: int) -> UpstreamGroup:
         """
@@ -313,33 +392,48 @@ class UpstreamGroups:
             lines = self._stateOf(block, state, path, options)
         elif not lines:
             raise block.node.error("no servers are inside upstream")
-        init, refused = self._balancer(block)
+        init, refused, mayBackUp = self._balancer(block)
         problems: list[Any] = []
         primary: list[Peer] = []
         backup: list[Peer] = []
+        watched: list[tuple[ServerLine, HostPort]] = []
         makePeer: Callable[..., Peer] = Peer
         if options.healthScope == "address":
             makePeer = self._surroundings.health.makePeer
 
-        def makePeers(line: ServerLine, place: Node | None = None) -> list[Peer]:
-            # Lines that come later stand after everything else.
+        def checked(line: ServerLine, place: Node | None) -> HostPort:
             names = refused(place)
             for word in line.node.words[1:]:
                 if word.partition("=")[0] in names:
                     raise line.node.error(
                         f'balancing method does not support parameter "{word}"'
                     )
-            return self._peersOf(line, defaultPort, makePeer)
+            return self._addressOf(line, defaultPort)
+
+        def makePeers(line: ServerLine) -> list[Peer]:
+            # Lines that come later stand after everything else.
+            address = checked(line, None)
+            if line.resolve and address.sockaddr is None:
+                raise line.node.error(
+                    f'the name "{line.address}" cannot be watched: its server comes'
+                    " too late"
+                )
+            return self._peersOf(line, address, makePeer)
 
         for line in lines:
             try:
-                made = makePeers(line, state or line.node)
+                address = checked(line, state or line.node)
+                if line.resolve and address.sockaddr is None:
+                    watched.append((line, address))
+                    continue
+                made = self._peersOf(line, address, makePeer)
                 (backup if line.backup else primary).extend(made)
             except ConfigError as e:
                 problems += e.problems
         if problems:
             raise ConfigError(problems)
-        if not primary and state is None:
+        isEmpty = not primary and all(line.backup for line, _ in watched)
+        if isEmpty and state is None:
             raise block.node.error(f'no servers in upstream "{name}"')
         peers = self._generation(name, primary, backup)
         cache: KeepaliveCache[UpstreamProtocol] | None = None
@@ -355,8 +449,45 @@ class UpstreamGroups:
             name, peers, init, explicit=True, cache=cache, options=options
         )
         group.makePeers = makePeers
+        if watched:
+            names, timeout = self._resolverOf(block, options)
+            group.watched = [
+                WatchedServer(
+                    line,
+                    address.host,
+                    address.port,
+                    group,
+                    names,
+                    timeout=timeout,
+                    clock=self._surroundings.clock,
+                    log=self._surroundings.log,
+                    makePeer=makePeer,
+                    mayBackUp=mayBackUp,
+                )
+                for line, address in watched
+            ]
         self._explicit[name.lower()] = group
         return group
+
+    def _resolverOf(self, block: Block, options: UpstreamOptions) -> tuple[Any, float]:
+        """
+        What finds the names of servers, and how long that may take.
+        """
+        name = block.node.words[0]
+        if not options.zone[0]:
+            raise block.node.error(
+                f'resolving names at run time requires upstream "{name}" to be in'
+                " shared memory"
+            )
+        lines = block.nodes("resolver")
+        names, timeout = self._findResolver(
+            options.resolver, options.resolverTimeout, lines[0] if lines else block.node
+        )
+        if names is None:
+            raise block.node.error(
+                f'no resolver defined to resolve names at run time in upstream "{name}"'
+            )
+        return names, timeout
 
     def _stateOf(
         self, block: Block, node: Node, path: str, options: UpstreamOptions
@@ -378,10 +509,11 @@ class UpstreamGroups:
 
     def _balancer(
         self, block: Block
-    ) -> tuple[IPeerInit, Callable[[Node | None], Collection[str]]]:
+    ) -> tuple[IPeerInit, Callable[[Node | None], Collection[str]], bool]:
         """
-        The method of a block with the layers around it, and which parameters a
-        C{server} line must not have: lines after a method obey that method.
+        The method of a block with the layers around it; which parameters a C{server}
+        line must not have: lines after a method obey that method; and whether the
+        group can have backup servers.
         """
         lines = block.node.block or ()
         chosen: list[tuple[int, Node, IBalancer]] = []
@@ -430,30 +562,41 @@ class UpstreamGroups:
             names: frozenset[str] = getattr(method, "refuses", frozenset())
             return names if before[-1].backup else names | {"backup"}
 
-        return init, refused
+        return init, refused, all(plugin.backup for _, plugin in methods[-1:])
 
-    def _peersOf(
-        self, line: ServerLine, defaultPort: int, makePeer: Callable[..., Peer]
-    ) -> list[Peer]:
+    def _addressOf(self, line: ServerLine, defaultPort: int) -> HostPort:
+        """
+        What a C{server} line names.
+        """
+
+        def wrong(message: str) -> ConfigError:
+            return line.node.error(message, word=0)
+
+        if line.service and not line.resolve:
+            raise wrong(
+                f'service upstream "{line.address}" requires "resolve" parameter'
+            )
         try:
             address = parseAddress(line.address, defaultPort)
         except ValueError as e:
-            raise line.node.error(f'{e} in upstream "{line.address}"', word=0) from None
-        if not address.port and not isinstance(address.sockaddr, str):
-            raise line.node.error(f'no port in upstream "{line.address}"', word=0)
+            raise wrong(f'{e} in upstream "{line.address}"') from None
+        if line.service:
+            if address.portGiven:
+                raise wrong(f'service upstream "{line.address}" may not have port')
+            if address.sockaddr is not None:
+                raise wrong(f'service upstream "{line.address}" requires domain name')
+        elif not address.port and not isinstance(address.sockaddr, str):
+            raise wrong(f'no port in upstream "{line.address}"')
+        return address
+
+    def _peersOf(
+        self, line: ServerLine, address: HostPort, makePeer: Callable[..., Peer]
+    ) -> list[Peer]:
         return [
             makePeer(
                 sockaddrName(sockaddr),
                 sockaddr,
-                server=line.address,
-                weight=line.weight,
-                maxConns=line.maxConns,
-                maxFails=line.maxFails,
-                failTimeout=line.failTimeout,
-                down=line.down,
-                sid=line.route.encode("utf-8", "surrogateescape"),
-                label=line.label,
-                slowStart=line.slowStart,
+                **line.peerOptions(),
             )
             for sockaddr in self._sockaddrs(address, line.node, line.address)
         ]

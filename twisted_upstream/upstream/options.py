@@ -541,6 +541,24 @@ class UpstreamOptions:
         " outlives a reload.",
         origin="ours",
     )
+    resolver: tuple[str, ...] = directive(
+        "resolver",
+        Where.UPSTREAM | Where.STREAM_UPSTREAM,
+        words,
+        arity=(1, None),
+        default=(),
+        doc="Name servers for the names of servers with C{resolve}; by default those"
+        " of C{http} or C{stream}.",
+    )
+    resolverTimeout: float | None = directive(
+        "resolver_timeout",
+        Where.UPSTREAM | Where.STREAM_UPSTREAM,
+        seconds,
+        default=None,
+        unit="seconds",
+        doc="How long looking up the name of a server with C{resolve} may take; by"
+        " default as C{http} or C{stream} say.",
+    )
     zone: tuple[str, int] = directive(
         "zone",
         Where.UPSTREAM | Where.STREAM_UPSTREAM,
@@ -561,6 +579,8 @@ class ServerLine:
     @ivar down: nginx's bits: 1 down, 8 draining.
     @ivar label: Tengine's C{id=}.
     @ivar slowStart: seconds.
+    @ivar resolve: is the address a name that is watched?
+    @ivar service: what is served there; empty: the name stands for addresses.
     """
 
     node: Node
@@ -574,6 +594,24 @@ class ServerLine:
     route: str = ""
     label: str = ""
     slowStart: float = 0.0
+    resolve: bool = False
+    service: str = ""
+
+    def peerOptions(self) -> dict[str, Any]:
+        """
+        What L{Peer} is made with.
+        """
+        return {
+            "server": self.address,
+            "weight": self.weight,
+            "maxConns": self.maxConns,
+            "maxFails": self.maxFails,
+            "failTimeout": self.failTimeout,
+            "down": self.down,
+            "sid": self.route.encode("utf-8", "surrogateescape"),
+            "label": self.label,
+            "slowStart": self.slowStart,
+        }
 
 
 def parseServer(node: Node) -> ServerLine:
@@ -586,7 +624,7 @@ def parseServer(node: Node) -> ServerLine:
 
     values: dict[str, int] = {"weight": 1, "max_conns": 0, "max_fails": 1}
     failTimeout, backup, down, route, label = 10, False, 0, "", ""
-    slowStart = 0.0
+    slowStart, resolve, service = 0.0, False, ""
     for index, word in enumerate(node.words[1:], 1):
         name, given, value = word.partition("=")
         wrong = node.error(f'invalid parameter "{word}"', word=index)
@@ -620,12 +658,12 @@ def parseServer(node: Node) -> ServerLine:
                 slowStart = parseTime(value)
             except ValueError:
                 raise wrong from None
-        elif word == "resolve" or (given and name == "service"):
-            raise node.error(
-                f'parameter "{word}" needs names that are watched at run time,'
-                " which is not supported",
-                word=index,
-            )
+        elif word == "resolve":
+            resolve = True
+        elif given and name == "service":
+            if not value:
+                raise node.error("service is empty", word=index)
+            service = value
         else:
             raise wrong
     return ServerLine(
@@ -640,6 +678,8 @@ def parseServer(node: Node) -> ServerLine:
         route=route,
         label=label,
         slowStart=slowStart,
+        resolve=resolve,
+        service=service,
     )
 
 
@@ -669,7 +709,9 @@ class GroupOptions:
         doc="A server of the group: address and parameters, which are `weight=number`,"
         " `max_conns=number`, `max_fails=number`, `fail_timeout=time`, `backup`,"
         " `down`, `drain`, `route=string`, `slow_start=time` (a server that comes back"
-        " gets its weight little by little in that time), `id=string` (of Tengine).",
+        " gets its weight little by little in that time), `id=string` (of Tengine),"
+        " `resolve` (the name is watched while requests are served), `service=name`"
+        " (the name stands for that service: its `SRV` records are watched).",
     )
     state: str = directive(
         "state",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,24 +42,32 @@ _PORT = 53
 _A = 1
 _CNAME = 5
 _AAAA = 28
+_SRV = 33
 
+#: The code of a name that does not exist, or has nothing of what was asked for.
+NOT_FOUND = 3
 _SERVER_FAILURE = 2
-_NOT_FOUND = 3
 _REFUSED = 5
 _TIMED_OUT = 110
 _TEXTS = {
     1: "Format error",
     _SERVER_FAILURE: "Server failure",
-    _NOT_FOUND: "Host not found",
+    NOT_FOUND: "Host not found",
     4: "Unimplemented",
     _REFUSED: "Operation refused",
     _TIMED_OUT: "Operation timed out",
 }
 
+#: Seconds for which a failure is believed where C{valid=} says nothing.
+_FAILURE_VALID = 10.0
+
 #: Takes the addresses, rotated.
 Resolved = Callable[[Sequence[str]], None]
 #: Takes the message for the log.
 Failed = Callable[[str], None]
+
+#: A name, and whether as a service.
+_Key = tuple[str, bool]
 
 
 class INameClient(Protocol):
@@ -77,6 +86,11 @@ class INameClient(Protocol):
         Ask for C{AAAA}.
         """
 
+    def lookupService(self, name: bytes) -> Deferred[Any]:
+        """
+        Ask for C{SRV}.
+        """
+
     def nextServer(self) -> None:
         """
         Ask another server first from now on.
@@ -88,17 +102,54 @@ class INameClient(Protocol):
         """
 
 
-class _Answer:
+@dataclass(frozen=True, slots=True)
+class Service:
     """
-    What is kept of a name.
+    One C{SRV} record.
+
+    @ivar name: of the host that serves.
     """
 
-    __slots__ = ("addresses", "until", "used")
+    priority: int
+    weight: int
+    port: int
+    name: str
 
-    def __init__(self, addresses: tuple[str, ...], until: float, used: float) -> None:
-        self.addresses = addresses
-        self.until = until
-        self.used = used
+
+@dataclass(slots=True)
+class Answer:
+    """
+    What has been found out of a name.
+
+    @ivar code: of the first failure, as name servers give it; 0: none.  One family
+        may have failed while the other has addresses.
+    @ivar addresses: IPv4 first.
+    @ivar services: in the order of their priorities, where they were asked for.
+    @ivar until: when it is to be asked for again, on the resolver's clock.
+    @ivar used: when somebody wanted it last.
+    """
+
+    name: str
+    code: int
+    addresses: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
+    until: float = 0.0
+    used: float = 0.0
+
+    @property
+    def failure(self) -> int:
+        """
+        The code of what makes this answer useless, or 0.
+
+        A family that does not exist does no harm to the other one.
+        """
+        if not self.addresses and not self.services:
+            return self.code or NOT_FOUND
+        return 0 if self.code == NOT_FOUND else self.code
+
+
+#: Takes what was found, or why nothing was.
+Answered = Callable[[Answer], None]
 
 
 class _Waiter:
@@ -106,12 +157,11 @@ class _Waiter:
     One who waits for a name.
     """
 
-    __slots__ = ("failed", "query", "resolved", "timer")
+    __slots__ = ("answered", "query", "timer")
 
-    def __init__(self, query: _Query, resolved: Resolved, failed: Failed) -> None:
+    def __init__(self, query: _Query, answered: Answered) -> None:
         self.query = query
-        self.resolved = resolved
-        self.failed = failed
+        self.answered = answered
         self.timer: IDelayedCall | None = None
 
     def leave(self) -> None:
@@ -129,10 +179,12 @@ class _Query:
     """
     A name that is being asked for.
 
-    @ivar name: the name that was wanted.
+    @ivar key: the name that was wanted, and whether as a service.
+    @ivar families: what is asked for.
     @ivar target: the name that is asked for: the same, or what it is an alias of.
     @ivar open: families without an answer.
     @ivar addresses: by family.
+    @ivar services: what C{SRV} records say.
     @ivar alias: what C{target} is an alias of.
     @ivar code: of the first failure; 0: none.
     @ivar ttl: the shortest of all records, seconds.
@@ -144,20 +196,23 @@ class _Query:
         "aliases",
         "asked",
         "code",
-        "name",
+        "families",
+        "key",
         "open",
+        "services",
         "target",
         "ttl",
         "waiters",
     )
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, key: _Key, families: Sequence[int]) -> None:
+        self.key = key
+        self.families = families
         self.waiters: list[_Waiter] = []
         self.aliases = 0
         self.code = 0
         self.asked = 0.0
-        self.begin(name.encode("utf-8", "surrogateescape"))
+        self.begin(key[0].encode("utf-8", "surrogateescape"))
 
     def begin(self, target: bytes) -> None:
         """
@@ -166,6 +221,7 @@ class _Query:
         self.target = target
         self.open: set[int] = set()
         self.addresses: dict[int, list[str]] = {}
+        self.services: list[Service] = []
         self.alias: bytes | None = None
         self.code = 0
         self.ttl: int | None = None
@@ -183,13 +239,20 @@ class _Query:
             # The upper half stands for negative numbers, which mean nothing.
             ttl = record.ttl if 0 <= record.ttl < 1 << 31 else 0
             self.ttl = ttl if self.ttl is None else min(self.ttl, ttl)
-            if record.type == family:
+            if family == record.type == _SRV:
+                said = record.payload
+                name = said.target.name.decode("utf-8", "surrogateescape")
+                self.services.append(
+                    Service(said.priority, said.weight or 1, said.port, name)
+                )
+            elif record.type == family:
                 form = socket.AF_INET if family == _A else socket.AF_INET6
                 found.append(socket.inet_ntop(form, record.payload.address))
             elif record.type == _CNAME:
                 aliases[record.name.name.lower()] = record.payload.name.name
         self.addresses[family] = found
-        if aliases and not found:
+        self.services.sort(key=lambda service: service.priority)
+        if aliases and not found and not self.services:
             alias = self.target
             # A ring of aliases ends it, too: each one is used once.
             while (following := aliases.pop(alias.lower(), None)) is not None:
@@ -243,8 +306,8 @@ class Resolver:
         self._servers: list[tuple[str, int]] = []
         self._closed = False
         # Least recently used first.
-        self._answers: dict[str, _Answer] = {}
-        self._queries: dict[str, _Query] = {}
+        self._answers: dict[_Key, Answer] = {}
+        self._queries: dict[_Key, _Query] = {}
         self._configure(words, node, lookUp)
 
     def _configure(
@@ -306,28 +369,61 @@ class Resolver:
         if literal is not None:
             resolved([literal])
             return _nothing
+
+        def answered(answer: Answer) -> None:
+            # A server that does not answer to one family should not make the name
+            # useless.
+            if answer.addresses:
+                resolved(self._rotated(answer.addresses))
+            else:
+                failed(failureText(answer.name, answer.failure))
+
+        return self.look(name, answered, timeout=timeout, partial=True)
+
+    def look(
+        self,
+        name: str,
+        answered: Answered,
+        *,
+        timeout: float | None = None,
+        service: bool = False,
+        partial: bool = False,
+    ) -> Callable[[], None]:
+        """
+        Find out of C{name} what there is to know.
+
+        @param answered: called once, possibly at once.
+        @param timeout: seconds; C{None}: as the resolver's.
+        @param service: C{SRV} records are wanted instead of addresses.
+        @param partial: the addresses of one family are fine, if the other has failed.
+        @return: cancels: nothing is called any more.  May be called at any time.
+        """
         name = name.removesuffix(".").lower()
+        key = (name, service)
         now = self._clock.seconds()
         self._expire(now)
-        answer = self._answers.pop(name, None)
+        answer = self._answers.pop(key, None)
         if answer is not None and now < answer.until:
-            answer.used = now
-            self._answers[name] = answer
-            resolved(self._rotated(answer.addresses))
-            return _nothing
+            if partial or not answer.failure:
+                answer.used = now
+                self._answers[key] = answer
+                answered(answer)
+                return _nothing
         if self._closed or not _isName(name):
-            failed(_message(name, _REFUSED if self._closed else _NOT_FOUND))
+            code = _REFUSED if self._closed else NOT_FOUND
+            answered(Answer(name, code, until=now + self._failureValid))
             return _nothing
-        query = self._queries.get(name)
+        query = self._queries.get(key)
         isNew = query is None
         if query is None:
-            query = self._queries[name] = _Query(name)
-        waiter = _Waiter(query, resolved, failed)
+            families = (_SRV,) if service else self._families
+            query = self._queries[key] = _Query(key, families)
+        waiter = _Waiter(query, answered)
         seconds = self.timeout if timeout is None else timeout
         waiter.timer = self._clock.callLater(seconds, self._timedOut, waiter)
         query.waiters.append(waiter)
         if isNew:
-            self._ask(query, self._families)
+            self._ask(query, query.families)
         return waiter.leave
 
     def close(self) -> None:
@@ -350,15 +446,16 @@ class Resolver:
         query = waiter.query
         waiter.timer = None
         query.waiters.remove(waiter)
-        # A server that does not answer to one family should not make the name useless.
-        self._tell(waiter, query.found(), _message(query.name, _TIMED_OUT))
+        until = self._clock.seconds() + self._failureValid
+        self._tell(waiter, Answer(query.key[0], _TIMED_OUT, query.found(), until=until))
 
-    def _tell(self, waiter: _Waiter, addresses: tuple[str, ...], message: str) -> None:
+    @property
+    def _failureValid(self) -> float:
+        return self._valid or _FAILURE_VALID
+
+    def _tell(self, waiter: _Waiter, answer: Answer) -> None:
         try:
-            if addresses:
-                waiter.resolved(self._rotated(addresses))
-            else:
-                waiter.failed(message)
+            waiter.answered(answer)
         except Exception:
             # The others that wait must hear of it.
             self._log.failure("a resolver's callback failed")
@@ -376,16 +473,16 @@ class Resolver:
         """
         answers = self._answers
         while answers:
-            name = next(iter(answers))
-            if now - answers[name].used <= UNUSED:
+            key = next(iter(answers))
+            if now - answers[key].used <= UNUSED:
                 return
-            del answers[name]
+            del answers[key]
 
     # ---- questions ------------------------------------------------------------------
 
     def _ask(self, query: _Query, families: Sequence[int]) -> None:
         """
-        Ask for the addresses of C{query.target} in C{families}.
+        Ask for what there is of C{query.target} in C{families}.
         """
         client = self._client
         if client is None:
@@ -395,7 +492,12 @@ class Resolver:
         target = query.target
         questions: list[Deferred[Any]] = []
         for family in families:
-            asking = client.lookupAddress if family == _A else client.lookupIPV6Address
+            if family == _SRV:
+                asking = client.lookupService
+            elif family == _A:
+                asking = client.lookupAddress
+            else:
+                asking = client.lookupIPV6Address
             questions.append(maybeDeferred(asking, target))
         # Both families begin with the same server, the next name with another one.
         client.nextServer()
@@ -431,25 +533,33 @@ class Resolver:
         There is nothing left to wait for: tell, keep, or follow an alias.
         """
         addresses = query.found()
-        if not addresses and query.alias is not None:
+        isFound = bool(addresses or query.services)
+        if not isFound and query.alias is not None:
             query.aliases += 1
             if query.aliases <= MAX_ALIASES and _isName(
                 query.alias.decode("utf-8", "surrogateescape")
             ):
                 query.begin(query.alias)
-                self._ask(query, self._families)
+                self._ask(query, query.families)
                 return
-            query.code = _NOT_FOUND
-        del self._queries[query.name]
+            query.code = NOT_FOUND
+        del self._queries[query.key]
         now = self._clock.seconds()
         lifetime = self._valid or query.ttl or 0
-        if addresses and lifetime:
-            self._answers[query.name] = _Answer(addresses, now + lifetime, now)
-        message = _message(query.name, query.code or _NOT_FOUND)
+        answer = Answer(
+            query.key[0],
+            query.code,
+            addresses,
+            tuple(query.services),
+            now + (lifetime if isFound else self._failureValid),
+            now,
+        )
+        if isFound and lifetime:
+            self._answers[query.key] = answer
         while query.waiters:
             waiter = query.waiters[0]
             waiter.leave()
-            self._tell(waiter, addresses, message)
+            self._tell(waiter, answer)
 
     def _codeOf(self, reason: Failure) -> int:
         """
@@ -462,12 +572,43 @@ class Resolver:
         if reason.check(DomainError):
             # What the client makes of an answer with a code has the answer with it.
             said = getattr(reason.value, "args", None) or (None,)
-            return int(getattr(said[0], "rCode", 0)) or _NOT_FOUND
+            return int(getattr(said[0], "rCode", 0)) or NOT_FOUND
         self._log.error(
             "a name server could not be asked: {reason}",
             reason=reason.getErrorMessage(),
         )
         return _SERVER_FAILURE
+
+
+class Resolvers:
+    """
+    The resolvers of one C{http} or C{stream}: equal lines share one.
+    """
+
+    def __init__(self, make: Callable[[Sequence[str], Node, float], Any]) -> None:
+        """
+        @param make: takes words, line and time-out in seconds.
+        """
+        self._make = make
+        self._made: dict[tuple[tuple[str, ...], float], Any] = {}
+
+    def of(self, words: Sequence[str], timeout: float, node: Node) -> Any:
+        """
+        The resolver of a line.
+
+        @raise ConfigError: it is wrong.
+        """
+        key = (tuple(words), timeout)
+        if key not in self._made:
+            self._made[key] = self._make(words, node, timeout)
+        return self._made[key]
+
+    def close(self) -> None:
+        """
+        Nobody asks any more.
+        """
+        for resolver in self._made.values():
+            resolver.close()
 
 
 def nameClient(servers: Sequence[tuple[str, int]], reactor: Any) -> INameClient:
@@ -583,9 +724,12 @@ def _isName(name: str) -> bool:
     return len(octets) <= 253 and all(0 < len(s) < 64 for s in octets.split(b"."))
 
 
-def _message(name: str, code: int) -> str:
+def failureText(what: str, code: int) -> str:
+    """
+    The line of a log for what could not be found.
+    """
     text = _TEXTS.get(code, "Unknown error")
-    return f"{name} could not be resolved ({code}: {text})"
+    return f"{what} could not be resolved ({code}: {text})"
 
 
 def _nothing() -> None:

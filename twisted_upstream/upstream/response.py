@@ -241,7 +241,7 @@ class UpstreamResponse:
                     cache is not None
                     and not transport.pending
                     and (not self._streaming or self._client.body.complete)
-                    and self._group.mayKeep(connection)
+                    and self._group.mayKeep(connection, peer)
                 ):
                     if self._paused:
                         transport.resumeProducing()

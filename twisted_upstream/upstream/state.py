@@ -115,6 +115,10 @@ def _lineText(line: ServerLine) -> str:
         words.append(quote(f"route={line.route}"))
     if line.label:
         words.append(quote(f"id={line.label}"))
+    if line.resolve:
+        words.append("resolve")
+    if line.service:
+        words.append(quote(f"service={line.service}"))
     if line.backup:
         words.append("backup")
     if line.down & 1:
