@@ -6,6 +6,7 @@ L{twisted_upstream.stream.proxy}.
 from __future__ import annotations
 
 from tests.support.stream import StreamCase
+from twisted_upstream.config.syntax import ConfigError
 
 GROUP = """
     upstream g { server 10.0.0.1:80; server 10.0.0.2:80; }
@@ -165,3 +166,48 @@ class AddressTests(StreamCase):
             [b"127.0.0.2:0", b"127.0.0.3:99", None],
         )
         self.assertTrue(stream.log.has('invalid local address "nonsense"'))
+
+
+class WatchedTests(StreamCase):
+    """
+    Servers whose names are watched.
+    """
+
+    def test_resolve(self) -> None:
+        """
+        Sessions go to the addresses of the moment; one under way stays where it is.
+        """
+        stream = self.stream(
+            "resolver 10.0.0.53; upstream g { zone z 64k; server x.test:80 resolve; }"
+            " server { listen 8080; proxy_pass g; }"
+        )
+        self.assertTrue(stream.connect().closed)
+        stream.reactor.passes(0.01)
+        stream.names.says("x.test", "10.0.0.1", until=10)
+        client = stream.connect(data=b"ping")
+        server = stream.server()
+        stream.reactor.passes(11)
+        stream.names.says("x.test", "10.0.0.2", until=99)
+        stream.says(server, b"pong")
+        self.assertEqual(bytes(client.outgoing), b"pong")
+        other = stream.connect()
+        stream.ends(client)
+        stream.ends(other)
+        self.assertEqual(
+            self.accessLog(),
+            ["502 0 0 g", "200 4 4 10.0.0.1:80", "200 0 0 10.0.0.2:80"],
+        )
+
+    def test_port(self) -> None:
+        """
+        A name needs a port, a service has one.
+        """
+        zone = "resolver 10.0.0.53; upstream g { zone z 64k;"
+        server = "server { listen 8080; proxy_pass g; }"
+        self.stream(f"{zone} server x.test resolve service=a; }} {server}")
+        error = self.assertRaises(
+            ConfigError,
+            self.stream,
+            f"{zone} server x.test resolve; }} {server}",
+        )
+        self.assertIn('no port in upstream "x.test"', str(error))

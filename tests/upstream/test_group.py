@@ -42,6 +42,63 @@ class DefineTests(ConversationCase):
             proxy(http=upstream("10.0.0.1 backup")), 'no servers in upstream "u"'
         )
 
+    def test_resolve(self) -> None:
+        """
+        Watched names need a zone and a resolver; services need a name without port.
+        """
+        for line, more, expected in (
+            (
+                "x.test resolve",
+                "resolver 10.0.0.53;",
+                'resolving names at run time requires upstream "u" to be in shared'
+                " memory",
+            ),
+            (
+                "x.test resolve",
+                "zone z 64k;",
+                'no resolver defined to resolve names at run time in upstream "u"',
+            ),
+            (
+                "x.test service=http",
+                "",
+                'service upstream "x.test" requires "resolve" parameter',
+            ),
+            (
+                "x.test:80 resolve service=http",
+                "",
+                'service upstream "x.test:80" may not have port',
+            ),
+            (
+                "10.0.0.1 resolve service=http",
+                "",
+                'service upstream "10.0.0.1" requires domain name',
+            ),
+            ("x.test resolve service=", "", "service is empty"),
+            (
+                "x.test resolve backup",
+                "zone z 64k; resolver 10.0.0.53;",
+                'no servers in upstream "u"',
+            ),
+        ):
+            self.refuses(proxy(http=upstream(line, more=more)), expected)
+
+    def test_resolveAccepted(self) -> None:
+        """
+        The resolver may be that of C{http}; addresses are not watched and need none.
+        """
+        for line, more, watched in (
+            ("x.test resolve", "zone z 64k;", 1),
+            ("x.test resolve service=http", "zone z 64k; resolver_timeout 3s;", 1),
+            ("10.0.0.1 resolve", "", 0),
+            ("[::1]:80 resolve", "", 0),
+            ("unix:/s resolve", "", 0),
+        ):
+            talk = self.talk(
+                proxy(http="resolver 10.0.0.53;" + upstream(line, more=more))
+            )
+            [group] = talk.http.groups
+            self.assertEqual(len(group.watched), watched)
+
     def test_backupAfterMethod(self) -> None:
         """
         Whether a server may be a backup is up to the last method before its line.
@@ -228,4 +285,38 @@ class HealthScopeTests(ConversationCase):
         self.assertEqual(
             {name: first[name].fails for name in ("one", "two", "three", "u")},
             {"one": 1, "two": 1, "three": 0, "u": 0},
+        )
+
+
+class AdoptTests(ConversationCase):
+    """
+    Groups with watched names, after a reload.
+    """
+
+    def group(self, name: str, zone: str) -> str:
+        """
+        An C{upstream{}} block.
+        """
+        return (
+            f"upstream {name} {{ zone {zone} 64k; resolver 10.0.0.53;"
+            " server x.test resolve; }"
+        )
+
+    def test_adopt(self) -> None:
+        """
+        Addresses go to the group of the same name and zone.
+        """
+        old, new = (
+            self.talk(configuration("return 200;", "".join(groups))).http
+            for groups in (
+                [self.group(f"u{n}", "z") for n in range(3)],
+                [self.group("u0", "z"), self.group("u1", "y"), self.group("u3", "z")],
+            )
+        )
+        old.reactor.passes(0.01)
+        old.names.says("x.test", "10.0.0.1", until=99)
+        new.build.groups.adopt(old.build.groups)
+        self.assertEqual(
+            [[peer.name for peer in group.peers.peers] for group in new.groups],
+            [["10.0.0.1:80"], [], []],
         )

@@ -22,7 +22,9 @@ from twisted_upstream.upstream.resolve import (
     MAX_ALIASES,
     RESEND,
     UNUSED,
+    Answer,
     Resolver,
+    Service,
     nameClient,
 )
 
@@ -49,6 +51,14 @@ def cname(name: bytes, target: bytes, *, ttl: int = 300) -> dns.RRHeader:
     A record with an alias.
     """
     return dns.RRHeader(name, dns.CNAME, ttl=ttl, payload=dns.Record_CNAME(target, ttl))
+
+
+def srv(priority: int, weight: int, port: int, target: bytes) -> dns.RRHeader:
+    """
+    A record of a service.
+    """
+    payload = dns.Record_SRV(priority, weight, port, target, 300)
+    return dns.RRHeader(NAME, dns.SRV, ttl=300, payload=payload)
 
 
 class FakeClient:
@@ -518,6 +528,85 @@ class ResolverTests(SynchronousTestCase):
         self.resolve()
         self.client.answer(A, cname(NAME, b"c.test"), cname(b"c.test", NAME))
         self.assertEqual(self.told, self.failure("3: Host not found"))
+
+    def look(self, *, service: bool = False) -> list[Answer]:
+        """
+        Want all there is of C{b.test}.
+        """
+        answers: list[Answer] = []
+        self.resolver.look("b.test", answers.append, service=service)
+        return answers
+
+    def test_look(self) -> None:
+        """
+        Answers say how long they are good; failures are believed for ten seconds, or
+        as long as C{valid=} says.
+        """
+        answers = self.look()
+        self.client.answer(A, a("192.0.2.1", ttl=20))
+        self.client.answer(AAAA)
+        [found] = answers
+        self.assertEqual(
+            (found.addresses, found.failure, found.until), (("192.0.2.1",), 0, 20)
+        )
+        for words, until in (((), 10), (("valid=3s",), 3)):
+            self.make(*words)
+            answers = self.look()
+            self.client.answer(A)
+            self.client.answer(AAAA)
+            self.assertEqual((answers[0].failure, answers[0].until), (3, until))
+
+    def test_lookPartial(self) -> None:
+        """
+        Half an answer, with the other family failed, is kept for requests but not for
+        those who want to know for certain.
+        """
+        failure = DNSServerError(refused(2))
+        self.resolve()
+        self.client.answer(A, a("192.0.2.1"))
+        self.client.fail(AAAA, failure)
+        self.resolve()
+        self.assertEqual(self.told, [["192.0.2.1"]] * 2)
+        answers = self.look()
+        self.client.answer(A, a("192.0.2.1"))
+        self.client.fail(AAAA, failure)
+        self.assertEqual([answer.failure for answer in answers], [2])
+
+    def test_lookTimeout(self) -> None:
+        """
+        A name server that is silent makes the answer useless.
+        """
+        answers = self.look()
+        self.client.answer(A, a("192.0.2.1"))
+        self.clock.advance(30)
+        self.assertEqual([answer.failure for answer in answers], [110])
+
+    def test_service(self) -> None:
+        """
+        Services are asked for by themselves, sorted by priority, and kept apart from
+        addresses of the same name.
+        """
+        answers = self.look(service=True)
+        self.assertEqual(self.client.asked, [(SRV, NAME)])
+        self.client.answer(SRV, srv(2, 0, 81, b"y.test"), srv(1, 5, 80, b"x.test"))
+        expected = (Service(1, 5, 80, "x.test"), Service(2, 1, 81, "y.test"))
+        self.assertEqual(answers[0].services, expected)
+        self.assertEqual(self.look(service=True)[0].services, expected)
+        self.look()
+        self.assertEqual(self.client.asked[1:], [(A, NAME), (AAAA, NAME)])
+
+    def test_serviceAlias(self) -> None:
+        """
+        A service may be an alias of another one, or not be there.
+        """
+        answers = self.look(service=True)
+        self.client.answer(SRV, cname(NAME, b"c.test"))
+        self.client.answer(SRV, srv(1, 1, 80, b"x.test"), name=b"c.test")
+        self.assertEqual(answers[0].services, (Service(1, 1, 80, "x.test"),))
+        self.make()
+        answers = self.look(service=True)
+        self.client.fail(SRV, DNSNameError(refused(3)))
+        self.assertEqual(answers[0].failure, 3)
 
     def test_literal(self) -> None:
         """

@@ -122,7 +122,7 @@ class TargetsTests(SynchronousTestCase):
             self.names.says("b.test", code=code, until=4)
             self.names.says("a.test", code=2, until=3)
             self.assertEqual(
-                self.found, [Found(expected, (), 3, [("a.test", 2), ("b.test", code)])]
+                self.found, [Found(expected, [], 3, [("a.test", 2), ("b.test", code)])]
             )
 
     def test_noService(self) -> None:

@@ -1,0 +1,1 @@
+`server NAME resolve` in `upstream{}` of `http` and `stream` watches the name's addresses, with `service=` those of its `SRV` records, while requests are served; `resolver` and `resolver_timeout` may stand in `upstream{}`. A reload keeps what was found.
