@@ -27,7 +27,7 @@ from ..interfaces import IDialect
 from ..limits.zones import Tables
 from ..logs import ErrorLogOptions
 from ..maps.names import addNames
-from ..net.listen import ListenLine
+from ..net.listen import ListenLine, Protocols
 from ..net.sockaddr import Sockaddr, inetSockaddr, sockaddrName
 from ..tls.options import HTTPTLSOptions, checkCertificates
 from ..tls.variables import tlsVariables
@@ -84,6 +84,7 @@ class Socket:
         self.sockaddr = sockaddr
         self.address = address
         self.line: ListenLine | None = None
+        self.protocols = Protocols()
         #: Who is served there.
         self.servers: dict[Server, Block] = {}
         #: The first line that says C{ssl}.
@@ -461,6 +462,7 @@ class HTTPBuild:
                     f"duplicate listen options for {line.node.words[0]}"
                 )
             found.line = line
+        found.protocols.add(line, found.address.name)
         if line.proxyProtocol:
             found.address.proxyProtocol = readProxyHeader
         found.servers[server] = block

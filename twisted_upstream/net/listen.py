@@ -38,6 +38,55 @@ class ListenLine:
     options: ListenOptions | None = None
 
 
+class Protocols:
+    """
+    Which protocols the lines of one address ask for: C{proxy_protocol}, C{ssl}.  It
+    speaks all of them; lines that contradict each other are warned of.
+
+    nginx: C{ngx_http_add_addresses()}, C{ngx_stream_add_addresses()}
+    """
+
+    __slots__ = ("_all", "_expected", "_hasChanged", "_isSet")
+
+    def __init__(self) -> None:
+        self._all: int | None = None
+        self._isSet = False
+        # What a line without socket options should ask for; None: not known yet.
+        self._expected: int | None = None
+        self._hasChanged = False
+
+    def add(self, line: ListenLine, name: str) -> None:
+        """
+        One more line.
+
+        @param name: of the address, for the warning.
+        """
+        asked = line.proxyProtocol | line.tls << 1
+        isSet = line.options is not None
+        before = self._all
+        if before is None:
+            self._all = asked
+            self._isSet = isSet
+            return
+        self._isSet = self._isSet or isSet
+        contradicts = self._expected is not None and asked != self._expected
+        if asked & ~before:
+            isWrong = self._isSet and not isSet
+            isWrong = isWrong or self._hasChanged or bool(before & ~asked)
+            self._expected = before
+            self._hasChanged = True
+        else:
+            if before & ~asked:
+                isWrong = isSet or contradicts
+                self._hasChanged = True
+            else:
+                isWrong = (isSet and self._hasChanged) or contradicts
+            self._expected = asked
+        if isWrong:
+            line.node.warning(f"protocol options redefined for {name}")
+        self._all = before | asked
+
+
 #: Parameters that nginx calls by name when their value is wrong.
 _NAMED = frozenset(("backlog", "fastopen", "rcvbuf", "sndbuf"))
 

@@ -22,6 +22,7 @@ from ..limits.zones import Tables
 from ..logs import ErrorLogOptions
 from ..maps.define import defineMaps
 from ..maps.names import addNames
+from ..net.listen import Protocols
 from ..net.sockaddr import Sockaddr, sockaddrName
 from ..tls.options import checkCertificates
 from ..tls.variables import tlsVariables
@@ -78,6 +79,7 @@ class StreamSocket:
         self.isDatagram = isDatagram
         self.address = address
         self.line: ListenLine | None = None
+        self.protocols = Protocols()
         self.hasDefault = False
         self.servers: dict[StreamServer, Block] = {}
         #: The first line that says C{ssl}.
@@ -303,6 +305,7 @@ class StreamBuild:
                 raise line.node.error(f"a duplicate default server for {name}")
             found.hasDefault = True
             found.address.default = server
+        found.protocols.add(line, name)
         if line.proxyProtocol:
             found.address.proxyProtocol = True
         return found

@@ -1,0 +1,1 @@
+`listen` lines of one address that contradict each other in `ssl` or `proxy_protocol` are warned of.
