@@ -240,6 +240,23 @@ class ProcessTests(CommandsCase):
         self.assertEqual((done.returncode, done.stdout), (0, ""))
         self.assertEqual(os.listdir(self.folder), ["x.conf"])
 
+    def test_stream(self) -> None:
+        """
+        C{stream} may be alone or beside C{http}; a mistake in it is told.
+        """
+        http = "http { server { listen unix:h; } }"
+        stream = "stream { server { listen unix:s; proxy_pass 127.0.0.1:9; } }"
+        for text, code in (
+            (stream, 0),
+            (stream + http, 0),
+            (http + stream.replace(":9", ""), 1),
+        ):
+            done = self.upstream(f"events {{ }} {text}", "-t")
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertEqual(
+                'no port in upstream "127.0.0.1" in' in done.stderr, bool(code)
+            )
+
     def test_quiet(self) -> None:
         """
         C{-q} leaves out what is no mistake.

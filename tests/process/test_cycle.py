@@ -20,6 +20,9 @@ from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.logs import ErrorLogLine, Logs
 from twisted_upstream.net.listeners import ListenError
 from twisted_upstream.process.cycle import Configuration, Cycle, loadConfiguration
+from twisted_upstream.upstream.group import UpstreamGroup
+from twisted_upstream.upstream.services import Found, Target
+from twisted_upstream.upstream.watch import WatchedServer
 from twisted_upstream.upstream.zones import ZoneError
 
 
@@ -194,6 +197,74 @@ class LifeTests(CycleCase):
         new = self.cycle("kept", "nowhere/t", answer="new")
         self.assertRaises(ListenError, new.open, old)
         self.assertIn(b"\r\n\r\nold", self.ask("kept"))
+
+    def streams(self, text: str) -> Cycle:
+        """
+        A cycle with these blocks.
+        """
+        logs = Logs(self.reactor, self.prefix, (ErrorLogLine("error.log", "info"),))
+        cycle = Cycle(self.load(f"events {{}} {text}"), self.reactor, logs)
+        self.addCleanup(cycle.stop)
+        return cycle
+
+    def test_streams(self) -> None:
+        """
+        C{stream} may be alone or beside C{http}; sockets and what watched names have
+        found go from one cycle to the next, whatever order the blocks have.
+        """
+        http = f"http {{ server {{ listen unix:{self.path('h')}; return 200 %s; }} }}"
+        stream = (
+            "stream { resolver 127.0.0.1:1; upstream u { zone z 64k;"
+            " server x.test:80 resolve; }"
+            f" server {{ listen unix:{self.path('s')}; return %s; }} }}"
+        )
+        old = self.streams(stream % "old")
+        old.open(None)
+        old.start()
+        self.assertIn(b"old", self.ask("s"))
+        found = Found(0, [Target("10.0.0.1")], self.reactor.seconds() + 99)
+        self.watched(old)._found(found)
+        for number, text in enumerate((http + stream, stream + http, stream)):
+            text = text.replace("%s", f"new{number}")
+            new = self.streams(text)
+            new.open(old)
+            new.start()
+            self.successResultOf(old.drain())
+            self.assertIn(b"new%d" % number, self.ask("s"))
+            if "http" in text:
+                self.assertIn(b"new%d" % number, self.ask("h"))
+            self.assertTrue(self.watched(new).follows(self.watched(old)))
+            group = self.watched(new)._group
+            assert isinstance(group, UpstreamGroup)
+            self.assertEqual([peer.name for peer in group.peers.peers], ["10.0.0.1:80"])
+            old = new
+
+    def watched(self, cycle: Cycle) -> WatchedServer:
+        """
+        The only server whose name is watched.
+        """
+        [found] = [
+            each
+            for build in cycle._builds
+            for group in build.groups
+            for each in group.watched
+        ]
+        assert isinstance(found, WatchedServer)
+        return found
+
+    def test_otherRoom(self) -> None:
+        """
+        When C{http} takes the place of C{stream}, the socket is taken over, too.
+        """
+        place = f"server {{ listen unix:{self.path('s')};"
+        old = self.streams(f"stream {{ {place} return stream; }} }}")
+        old.open(None)
+        old.start()
+        new = self.streams(f"http {{ {place} return 200 http; }} }}")
+        new.open(old)
+        new.start()
+        self.successResultOf(old.drain())
+        self.assertIn(b"\r\n\r\nhttp", self.ask("s"))
 
     def learning(self, group: str, *sockets: str) -> tuple[Cycle, Sessions]:
         """

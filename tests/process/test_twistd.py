@@ -103,6 +103,33 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertFalse((self.folder / "x.pid").exists())
         self.assertFalse((self.folder / "x.log").exists())
 
+    def test_stream(self) -> None:
+        """
+        C{stream} alone serves under twistd as well, and is gone in the end.
+        """
+        place = self.folder / "s"
+        self.path.write_text(
+            f"events {{ }} stream {{ server {{ listen unix:{place}; return hello; }} }}"
+        )
+        asks = (
+            "import socket\n"
+            "client = socket.socket(socket.AF_UNIX)\n"
+            f"client.connect({str(place)!r})\n"
+            "from twisted.internet import reactor\n"
+            "def hear():\n"
+            "    print(client.recv(99))\n"
+            "    reactor.callFromThread(reactor.stop)\n"
+            "reactor.callInThread(hear)\n"
+            "reactor.run(installSignalHandlers=False)\n"
+        )
+        script = MAKE.replace("service.stopService()", f"{asks}service.stopService()")
+        done = command(
+            [TWISTD[0], "-c", script, "-p", str(self.folder), "-c", "x.conf"]
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("b'hello'", done.stdout)
+        self.assertFalse(place.exists())
+
     def test_mistakes(self) -> None:
         """
         Mistakes are told on standard error, without twistd's list of options, and the

@@ -114,7 +114,35 @@ class SessionTests(StreamCase):
         client.reset()
         stream.reactor.settle()
         self.assertEqual(self.accessLog(), ["200 0 0 10.0.0.1:80"])
-        self.assertTrue(stream.log.has("recv() failed (104: Connection reset by peer)"))
+        [line] = [each for each in stream.log.lines if "recv() failed" in each]
+        self.assertTrue(line.startswith("info] "))
+        self.assertIn(
+            "recv() failed (104: Connection reset by peer) while proxying and reading"
+            " from client, client: 192.0.2.1,",
+            line,
+        )
+
+    def test_resetByServer(self) -> None:
+        """
+        So does a server, whose reset is an error.
+        """
+        stream = self.stream()
+        client = stream.connect(data=b"ping")
+        stream.server().reset()
+        stream.reactor.settle()
+        self.assertTrue(client.closed)
+        [line] = [each for each in stream.log.lines if "recv() failed" in each]
+        self.assertTrue(line.startswith("error] "))
+        self.assertTrue(
+            line.endswith(
+                "recv() failed (104: Connection reset by peer) while proxying and"
+                " reading from upstream, client: 192.0.2.1, server: 0.0.0.0:8080,"
+                ' upstream: "10.0.0.1:80", bytes from/to client:4/0, bytes from/to'
+                " upstream:0/4"
+            ),
+            line,
+        )
+        self.assertTrue(stream.log.has("upstream disconnected, bytes from/to"))
 
     def test_earlyData(self) -> None:
         """

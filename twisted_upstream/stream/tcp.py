@@ -327,13 +327,30 @@ class TCPSession(Session):
         error = reason.value
         number = getattr(error, "errno", 0)
         if number and not self.isEnded and self.server.logsInfo:
-            self.logError("info", f"{_syscall(error)}() failed", number)
+            logFailure(self, "info", error, number, "client")
         ended(error)
 
 
-def _syscall(error: object) -> str:
-    name: str = getattr(error, "syscall", "recv")
-    return name
+_PROXYING = "proxying connection"
+
+
+def logFailure(
+    session: TCPSession, level: str, error: object, number: int, side: str
+) -> None:
+    """
+    Log that the connection to C{side} has failed, in the words of nginx, which writes
+    by another call than we do.
+    """
+    isSending = getattr(error, "syscall", "recv") == "send"
+    before = session.action
+    if before == _PROXYING:
+        session.action = (
+            f"proxying and sending to {side}"
+            if isSending
+            else f"proxying and reading from {side}"
+        )
+    session.logError(level, f"{'writev' if isSending else 'recv'}() failed", number)
+    session.action = before
 
 
 def _nobody(reason: BaseException | None) -> None:
@@ -368,7 +385,7 @@ class TCPUpstream(UpstreamSession):
         early, session.early = session.early, b""
         if proxy.header is not None:
             early = proxy.header(session) + early
-        session.action = "proxying connection"
+        session.action = _PROXYING
         relay = Relay(
             session,
             connection,
@@ -377,6 +394,7 @@ class TCPUpstream(UpstreamSession):
             halfClose=proxy.halfClose,
             done=self._done,
             firstByte=self.firstByte,
+            failed=self._failed,
         )
         if proxy.limitsRates:
             relay.limitRates(
@@ -390,6 +408,11 @@ class TCPUpstream(UpstreamSession):
         if self.connection is not None and session.end:
             end = session.end
             session.ended(None if isinstance(end, bool) else end)
+
+    def _failed(self, error: BaseException) -> None:
+        number = getattr(error, "errno", 0)
+        if number:
+            logFailure(self.session, "error", error, number, "upstream")
 
     def _done(self, end: End) -> None:
         session = self.session

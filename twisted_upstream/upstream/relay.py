@@ -52,6 +52,7 @@ class Relay:
         "_deadline",
         "_done",
         "_down",
+        "_failed",
         "_firstByte",
         "_halfClose",
         "_sent",
@@ -70,6 +71,7 @@ class Relay:
         halfClose: bool,
         done: Callable[[End], None],
         firstByte: Callable[[], None] | None = None,
+        failed: Callable[[BaseException], None] | None = None,
         pipes: Pipes = PIPES,
     ) -> None:
         """
@@ -80,11 +82,13 @@ class Relay:
         @param done: told once that it is over.  Both connections are the caller's
             again, to be closed: nothing of this relay's is called any more.
         @param firstByte: called when the server first says anything, or ends.
+        @param failed: told of the error that the server's connection ends with.
         @param pipes: what bulk goes through.
         """
         self._client = client
         self._server = server
         self._done: Callable[[End], None] | None = done
+        self._failed = failed
         self._firstByte = firstByte
         self._halfClose = halfClose
         self._sent = -1
@@ -166,6 +170,8 @@ class Relay:
     def _serverEnded(self, reason: BaseException | None) -> None:
         self._server.ended = self._serverEnded
         self._tellFirst()
+        if reason is not None and self._done is not None and self._failed is not None:
+            self._failed(reason)
         self._ended(End.SERVER, self._down, self._up, reason)
 
     def _ended(
