@@ -89,6 +89,7 @@ class Composition:
             for group in build.groups:
                 self.groups.setdefault(group.host, group)
                 _obeyKeys(group)
+            build.groups.start()
 
     @property
     def build(self) -> HTTPBuild:

@@ -181,7 +181,6 @@ class Upstream:
         self.name = name
         self._composition = composition
         self._group: UpstreamGroup = composition.groups[name]
-        self._gone = 0
         self._isClosed = False
         #: Stops something that waits: it has to be told that the group was closed.
         self._waiting: dict[Any, Callable[[], None]] = {}
@@ -353,18 +352,10 @@ class Upstream:
         """
         leaving = self._find(server)
         primary, backup = self._members()
-        self._gone += sum(peer.requests for peer in leaving)
         self._replace(
             [peer for peer in primary if peer not in leaving],
             [peer for peer in backup if peer not in leaving],
         )
-        cache = self._group.cache
-        if cache is not None:
-            kept = {peer.sockaddr for peer in (*primary, *backup)}
-            kept -= {peer.sockaddr for peer in leaving}
-            for peer in leaving:
-                if peer.sockaddr not in kept:
-                    cache.dropAddress(peer.sockaddr)
 
     def drain(self, server: str) -> None:
         """
@@ -416,8 +407,8 @@ class Upstream:
             peers = peers.next
 
     def _members(self) -> tuple[list[Peer], list[Peer]]:
-        peers = self._group.peers
-        return list(peers.peers), [] if peers.next is None else list(peers.next.peers)
+        primary, backup = self._group.members()
+        return list(primary), list(backup)
 
     def _find(self, server: str) -> Sequence[Peer]:
         primary, backup = self._members()
@@ -431,19 +422,7 @@ class Upstream:
     def _replace(self, primary: Iterable[Peer], backup: Sequence[Peer]) -> None:
         if self._isClosed:
             raise UpstreamClosed(self.name)
-        old = self._group.peers
-        next: Peers | None = None
-        if backup and old.next is not None:
-            next = old.next.successor(backup)
-        elif backup:
-            next = Peers(
-                old.name,
-                backup,
-                seconds=old.seconds,
-                random=old.random,
-                unavailable=old.unavailable,
-            )
-        self._group.replacePeers(old.successor(primary, next))
+        self._group.setMembers(primary, backup)
 
     # ---- counters -------------------------------------------------------------------
 
@@ -461,7 +440,7 @@ class Upstream:
             name=self.name,
             peers=tuple(peers),
             active=sum(each.active for each in peers),
-            requests=sum(each.requests for each in peers) + self._gone,
+            requests=sum(each.requests for each in peers) + self._group.gone,
             idle=0 if cache is None else len(cache),
             waiting=0 if queue is None else queue.size,
             overflows=0 if queue is None else queue.overflows,

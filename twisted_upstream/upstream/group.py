@@ -89,6 +89,7 @@ class UpstreamGroup:
     @ivar cache: idle connections, or C{None}.
     @ivar makePeers: takes a L{ServerLine}, and makes the peers that it stands for, one
         for each address; raises L{ConfigError}.  For groups that are C{explicit}.
+    @ivar gone: attempts at servers that have left since.
     @ivar zone: the name of its memory.
     @ivar watched: servers whose names are watched.
     """
@@ -102,6 +103,7 @@ class UpstreamGroup:
         "_seconds",
         "cache",
         "explicit",
+        "gone",
         "host",
         "initPeer",
         "makePeers",
@@ -134,6 +136,7 @@ class UpstreamGroup:
         self._keepaliveTime = 0.0 if options is None else options.keepaliveTime
         self.zone = "" if options is None else options.zone[0]
         self.watched: list[WatchedServer] = []
+        self.gone = 0
         self.initPeer = init.initPeer
         self.replacePeers(peers)
 
@@ -154,21 +157,37 @@ class UpstreamGroup:
         @param come: new ones, appended to the others.
         @param backup: new ones, appended to the backup servers.
         """
-        old = self.peers
         left = set(gone)
-        primary = [*(peer for peer in old.peers if peer not in left), *come]
-        next = old.next
-        before = () if next is None else next.peers
-        after = [*(peer for peer in before if peer not in left), *backup]
-        if not after:
-            next = None
-        elif next is None:
-            next = old.beside(after)
-        elif after != list(before):
-            next = next.successor(after)
+        primary, spare = self.members()
+        self.setMembers(
+            [*(peer for peer in primary if peer not in left), *come],
+            [*(peer for peer in spare if peer not in left), *backup],
+        )
+
+    def members(self) -> tuple[Sequence[Peer], Sequence[Peer]]:
+        """
+        The peers of now, and the backup servers.
+        """
+        peers = self.peers
+        return peers.peers, () if peers.next is None else peers.next.peers
+
+    def setMembers(self, primary: Iterable[Peer], backup: Iterable[Peer]) -> None:
+        """
+        Make a new generation.  Idle connections to addresses that leave are closed.
+        """
+        old = self.peers
+        before = {peer for peers in self.members() for peer in peers}
+        spare = tuple(backup)
+        next: Peers | None = None
+        if spare:
+            next = old.next
+            next = old.beside(spare) if next is None else next.successor(spare)
         self.replacePeers(old.successor(primary, next))
+        after = {peer for peers in self.members() for peer in peers}
+        left = before - after
+        self.gone += sum(peer.requests for peer in left)
         if self.cache is not None:
-            addresses = {peer.sockaddr for peer in (*primary, *after)}
+            addresses = {peer.sockaddr for peer in after}
             for sockaddr in {peer.sockaddr for peer in left} - addresses:
                 self.cache.dropAddress(sockaddr)
 
