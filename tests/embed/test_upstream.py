@@ -60,6 +60,22 @@ class SourceTests(SynchronousTestCase):
         self.assertEqual({each.name for each in upstream.status.peers}, {B, C})
         self.assertEqual(len(set(chosen(upstream, 9, key="k"))), 1)
 
+    def test_watched(self) -> None:
+        """
+        Names are watched until the group is closed; a server that joins later has
+        none to be watched.
+        """
+        clock = Clock()
+        text = (
+            "resolver 127.0.0.1:1; upstream u { zone z 64k; server x.test:80 resolve; }"
+        )
+        upstream = Upstream.fromText(clock, text)
+        self.assertEqual(len(clock.getDelayedCalls()), 1)
+        error = self.assertRaises(ArgumentError, upstream.add, "y.test:80 resolve")
+        self.assertIn("cannot be watched", str(error))
+        upstream.close()
+        self.assertEqual(clock.getDelayedCalls(), [])
+
     def test_only(self) -> None:
         """
         The only group need not be named; where there are several, they are told.
