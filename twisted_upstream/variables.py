@@ -212,6 +212,18 @@ class Variables:
         self._uses.append((name, node))
         return assigned(name, self._set.__contains__)
 
+    def find(self, name: str) -> Getter | None:
+        """
+        The getter of a variable that is named while a request runs; C{None}: there is
+        no such variable.  What requests assign is theirs to look at first.
+        """
+        found = self._getters.get(name)
+        if found is None:
+            for prefix, factory in self._prefixes.items():
+                if name.startswith(prefix):
+                    return factory(name[len(prefix) :])
+        return found
+
     def check(self) -> list[ConfigError]:
         """
         The uses of variables that nobody defined, as errors.

@@ -115,39 +115,53 @@ class ChainTests(SynchronousTestCase):
 
     def test_first(self) -> None:
         """
-        What comes out at once is handed back, the rest goes to the reply.
+        What comes out at once leaves with the head, the rest goes to the reply.
         """
         taker = Taker()
         chain = Chain(taker, [Upper(taker, 100), Upper(taker, 100)])
-        self.assertEqual(chain.start(b"ab", False), (b"A.B...", False))
-        chain.release()
+        chain.start(b"head ", b"ab", False)
+        self.assertEqual(taker.out, [b"head A.B..."])
         chain.first.putBody(b"c")
-        self.assertEqual(b"".join(taker.out), b"C...")
+        self.assertEqual(b"".join(taker.out), b"head A.B...C...")
         chain.stop()
         chain.first.putBody(b"d")
-        self.assertEqual(b"".join(taker.out), b"C...")
+        self.assertEqual(b"".join(taker.out), b"head A.B...C...")
+
+    def test_late(self) -> None:
+        """
+        The head waits for the first that comes out, unless nothing may wait.
+        """
+        taker = Taker()
+        chain = Chain(taker, [Upper(taker, 100)])
+        chain.start(b"head ", b"", False)
+        self.assertEqual(taker.out, [])
+        chain.first.putBody(b"a")
+        self.assertEqual(taker.out, [b"head A", b"."])
+        taker = Taker()
+        taker.flushes = True
+        Chain(taker, [Upper(taker, 100)]).start(b"head ", b"", False)
+        self.assertEqual(taker.out, [b"head "])
 
     def test_whole(self) -> None:
         """
         A whole body may come out at once.
         """
         taker = Taker()
-        chain = Chain(taker, [Upper(taker, 100)])
-        self.assertEqual(chain.start(b"ab", True), (b"AB.!", True))
-        self.assertEqual(taker.out, [])
+        Chain(taker, [Upper(taker, 100)]).start(b"head ", b"ab", True)
+        self.assertEqual(taker.out, [b"head AB.!"])
+        self.assertTrue(taker.ended)
 
     def test_large(self) -> None:
         """
         What is more than may wait comes out when the first part has gone.
         """
         taker = Taker()
-        chain = Chain(taker, [Upper(taker, 2)])
-        self.assertEqual(chain.start(b"abcdef", True), (b"ABC", False))
-        chain.release()
+        Chain(taker, [Upper(taker, 2)]).start(b"head ", b"abcdef", True)
+        self.assertEqual(taker.out, [b"head ABC"])
         callback = taker.callback
         self.assertIsNotNone(callback)
         callback()
-        self.assertEqual(b"".join(taker.out), b"DEF!")
+        self.assertEqual(b"".join(taker.out), b"head ABCDEF!")
         self.assertTrue(taker.ended)
 
     def test_cut(self) -> None:
@@ -155,11 +169,9 @@ class ChainTests(SynchronousTestCase):
         What breaks at once is cut after what came out before.
         """
         taker = Taker()
-        chain = Chain(taker, [Upper(taker, 100)])
-        self.assertEqual(chain.start(b"a1", True), (b"A", False))
-        self.assertFalse(taker.cut)
-        chain.release()
-        self.assertTrue(taker.cut)
+        Chain(taker, [Upper(taker, 100)]).start(b"head ", b"a1", True)
+        self.assertEqual(taker.out, [b"head A"])
+        self.assertTrue(taker.cut and not taker.ended)
 
     def test_filters(self) -> None:
         """

@@ -34,6 +34,13 @@ class Taker:
         """
         self.callback = callback
 
+    def sendFirst(self, head: bytes, body: bytes, complete: bool) -> None:
+        """
+        Take the head and the first of the body together.
+        """
+        self.out.append(head + body)
+        self.ended = complete
+
     def putBody(self, data: bytes) -> None:
         """
         Take it.

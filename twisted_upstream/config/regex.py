@@ -290,13 +290,19 @@ def translate(pattern: str) -> str:
     return _Translator(pattern).translate()
 
 
-def compileRegex(text: str, node: Node, ignoreCase: bool = False) -> Pattern[bytes]:
+class InvalidPattern(ValueError):
     """
-    Compile a PCRE pattern of the configuration.
+    A text is no valid pattern, or uses what Python does not have; says so as nginx.
+    """
+
+
+def compilePattern(text: str, ignoreCase: bool = False) -> Pattern[bytes]:
+    """
+    Compile a PCRE pattern.
 
     @return: to be used with C{search}; the names of its groups are
         C{pattern.groupindex}.
-    @raise ConfigError: C{text} is no valid pattern, or uses what Python does not have.
+    @raise InvalidPattern: it cannot be compiled.
     """
     try:
         source = translate(text).encode("utf-8", "surrogateescape")
@@ -311,7 +317,20 @@ def compileRegex(text: str, node: Node, ignoreCase: bool = False) -> Pattern[byt
             if reason.startswith(theirs):
                 reason = pcre
                 break
-    raise node.error(f'pcre2_compile() failed: {reason} in "{text}"')
+    raise InvalidPattern(f'pcre2_compile() failed: {reason} in "{text}"')
+
+
+def compileRegex(text: str, node: Node, ignoreCase: bool = False) -> Pattern[bytes]:
+    """
+    Compile a PCRE pattern of the configuration.
+
+    @raise ConfigError: as L{compilePattern}.
+    """
+    try:
+        return compilePattern(text, ignoreCase)
+    except InvalidPattern as e:
+        message = str(e)
+    raise node.error(message)
 
 
 #: Tries a regular expression on a text: takes the request and the text.

@@ -208,47 +208,66 @@ class Chain:
     """
     The filters of one response.
 
-    At first it stands at their end and collects what comes out at once, which leaves
-    together with the head.
+    At first it stands at their end, and lets the head wait for what comes out at once:
+    both leave together.
 
     @ivar first: takes the body.
     """
 
-    __slots__ = ("_callback", "_ending", "_filters", "_held", "_reply", "first")
+    __slots__ = (
+        "_callback",
+        "_collecting",
+        "_ending",
+        "_filters",
+        "_head",
+        "_held",
+        "_reply",
+        "first",
+    )
 
     def __init__(self, reply: Any, filters: Sequence[BodyFilter]) -> None:
-        self._reply = reply
+        self._reply: Any = reply
         self._filters = filters
         self.first = filters[0]
+        self._head: bytes | None = None
         self._held: list[bytes] = []
         self._ending = _OPEN
+        self._collecting = True
         self._callback: Callable[[], None] | None = None
         for some, following in zip(filters, [*filters[1:], self], strict=True):
             some.next = following
 
-    def start(self, body: bytes, complete: bool) -> tuple[bytes, bool]:
+    def start(self, head: bytes, body: bytes, complete: bool) -> None:
         """
         The body begins.
 
+        @param head: leaves before the first of it that comes out.
         @param complete: that is all of it.
-        @return: what leaves with the head, and whether that is all.
         """
+        self._head = head
         if body:
             self.first.putBody(body)
         if complete:
             self.first.putEnd()
-        return b"".join(self._held), self._ending == _WHOLE
+        self._collecting = False
+        if self._held or self._ending or self._callback or self._reply.flushes:
+            self._open()
 
-    def release(self) -> None:
-        """
-        The head was sent: what comes now goes straight to the reply.
-        """
-        self._filters[-1].next = self._reply
+    def _open(self) -> None:
+        head, self._head = self._head, None
+        if self._collecting or head is None:
+            self._head = head
+            return
+        reply = self._reply
+        self._filters[-1].next = reply
+        body = b"".join(self._held)
+        self._held.clear()
+        reply.sendFirst(head, body, self._ending == _WHOLE)
         callback, self._callback = self._callback, None
         if self._ending == _CUT:
-            self._reply.putCut()
+            reply.putCut()
         elif callback is not None:
-            self._reply.whenPut(callback)
+            reply.whenPut(callback)
 
     def stop(self) -> None:
         """
@@ -258,37 +277,54 @@ class Chain:
         for each in self._filters:
             each.stop()
 
-    # ---- while it collects ----------------------------------------------------------
+    # ---- while the head waits -------------------------------------------------------
 
     def canPut(self, highWater: int) -> bool:
         """
         Is more welcome?
         """
+        if self._head is None:
+            return bool(self._reply.canPut(highWater))
         return sum(map(len, self._held)) <= highWater
 
     def whenPut(self, callback: Callable[[], None]) -> None:
         """
         Call C{callback}, once, when that has gone.
         """
-        self._callback = callback
+        if self._collecting:
+            self._callback = callback
+        else:
+            self._reply.whenPut(callback)
 
     def putBody(self, data: bytes) -> None:
         """
-        Collect some body.
+        Some body comes out.
         """
-        self._held.append(data)
+        if self._head is None:
+            self._reply.putBody(data)
+        else:
+            self._held.append(data)
+            self._open()
 
     def putEnd(self) -> None:
         """
         It is complete.
         """
-        self._ending = _WHOLE
+        if self._head is None:
+            self._reply.putEnd()
+        else:
+            self._ending = _WHOLE
+            self._open()
 
     def putCut(self) -> None:
         """
         It will not be completed.
         """
-        self._ending = _CUT
+        if self._head is None:
+            self._reply.putCut()
+        else:
+            self._ending = _CUT
+            self._open()
 
 
 class FilterFactory(Protocol):

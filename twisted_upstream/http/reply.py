@@ -100,19 +100,14 @@ class Reply(Client):
                 self._endOutput()
             return
         if self._filters is not None:
-            self._sendFiltered(self._filters, data, body, complete)
+            self._filters.start(data, body, complete)
             return
-        self._sendFirst(data, body, complete)
+        self.sendFirst(data, body, complete)
 
-    def _sendFiltered(
-        self, filters: Chain, data: bytes, body: bytes, complete: bool
-    ) -> None:
-        body, complete = filters.start(body, complete)
-        self._sendFirst(data, body, complete)
-        if not complete:
-            filters.release()
-
-    def _sendFirst(self, data: bytes, body: bytes, complete: bool) -> None:
+    def sendFirst(self, data: bytes, body: bytes, complete: bool) -> None:
+        """
+        Send the head as bytes, and what of the body, as the client gets it, is there.
+        """
         location = self.location
         if location.limitsRate is not None or self.limitRate:
             self._startPace()

@@ -52,6 +52,12 @@ class Served:
             found = self._getters[name] = self._variables.getter(name)
         return found
 
+    def find(self, name: str) -> Getter | None:
+        """
+        The getter of a variable that a response names; C{None}: there is none.
+        """
+        return self._variables.find(name)
+
     def timeLocal(self) -> bytes:
         """
         C{$time_local}.
