@@ -184,6 +184,7 @@ class FakeRequest:
     """
 
     plannedStatus = 0
+    isSubrequest = False
 
     def discardsBody(self) -> bool:
         """

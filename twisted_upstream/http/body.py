@@ -286,6 +286,13 @@ class RequestBody:
                 self._connection.deadline.set(self._timeout)
             self._connection.transport.resumeProducing()
 
+    @property
+    def isKept(self) -> bool:
+        """
+        Is all of it there, to be passed once more?
+        """
+        return self.begun and self.complete and not self._discarding
+
     def discardFirst(self) -> int:
         """
         Nobody wants the body of a request that is about to be answered.

@@ -57,6 +57,7 @@ from .phases.paths import compilePaths
 from .phases.realip import compileRealip, forwardedFor
 from .phases.rewrite import compileRewrite
 from .phases.session_sticky import compileSessionSticky
+from .phases.ssi import compileSSI
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
 from .routing import Address, ServedBy, Server
@@ -565,7 +566,9 @@ class HTTPBuild:
             location.editHead = compileHeaders(block, self)
         with self._collecting():
             location.trailers = compileTrailers(block, self)
-        made = [compile(block, self) for compile in (compileGunzip, compileGzip)]
+        made = [
+            compile(block, self) for compile in (compileGunzip, compileSSI, compileGzip)
+        ]
         factories = [each for each in made if each is not None]
         if factories:
             location.filters = Filters(factories)

@@ -120,6 +120,13 @@ class Client:
         return self.connection.factory.served.getter(name)(self) or b""
 
     @property
+    def shownSubrequest(self) -> str:
+        """
+        What the error log says besides of a subrequest.
+        """
+        return ""
+
+    @property
     def readingAction(self) -> str:
         """
         What the error log says was being done while the head was read.
@@ -159,6 +166,7 @@ class Client:
         suffix += f", server: {self.server.name}"
         if line:
             suffix += f', request: "{line}"'
+        suffix += self.shownSubrequest
         upstream = more.get("upstream") or self._lastUpstream()
         if upstream:
             suffix += f', upstream: "{upstream}"'

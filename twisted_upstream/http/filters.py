@@ -363,6 +363,12 @@ class Filters:
         """
         Edit the head of a response, and filter its body if so.
         """
-        made = [each.begin(request, head) for each in self._factories]
-        filters = [each for each in made if each is not None]
+        filters = self.make(request, head)
         return Chain(request, filters) if filters else None
+
+    def make(self, request: Any, head: ResponseHead) -> list[BodyFilter]:
+        """
+        The same, without a row.
+        """
+        made = [each.begin(request, head) for each in self._factories]
+        return [each for each in made if each is not None]

@@ -77,6 +77,7 @@ class Location:
         self.name = name
         self.nameBytes = name.encode("utf-8", "surrogateescape")
         self.escapedName = escapeUri(self.nameBytes)
+        self.subrequestBuffer = options.subrequestOutputBufferSize
         self.maxBodySize = options.maxBodySize
         self.bodyBufferSize = options.bodyBufferSize
         self.bodyTimeout = options.bodyTimeout

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 #: How often a request may change its URI.  nginx: C{NGX_HTTP_MAX_URI_CHANGES}.
 _CHANGES = 10
 
+#: How deep subrequests may be nested.  nginx: C{NGX_HTTP_MAX_SUBREQUESTS}.
+SUBREQUESTS = 50
+
 #: What X-Accel-Redirect keeps of the response that carried it.
 _KEPT = re.compile(
     rb"\r\n(?:set-cookie|content-disposition|cache-control|expires|accept-ranges)"
@@ -82,6 +85,9 @@ class Request(Reply):
     @ivar limitConnStatus: C{None}: C{limit_conn} has not looked.
     @ivar limitReqStatus: C{None}: C{limit_req} has not looked.
     @ivar realPeer: the address of the connection, when that of the client is another.
+    @ivar isSubrequest: is its response a part of another one's?
+    @ivar subrequestsLeft: how deep subrequests of it may be nested.
+    @ivar subrequestsAlive: subrequests under way, of this request and of those.
     """
 
     uri = b""
@@ -110,6 +116,9 @@ class Request(Reply):
     held: Held | None = None
     limitConnStatus: bytes | None = None
     limitReqStatus: bytes | None = None
+    isSubrequest = False
+    subrequestsLeft = SUBREQUESTS + 1
+    subrequestsAlive = 0
     _keptType: bytes | None = None
     _errorFields = b""
     _fd = -1
@@ -527,9 +536,10 @@ class Request(Reply):
 
     # ---- ends -----------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        if self._finished:
-            return
+    def _release(self) -> None:
+        """
+        Nothing more will be sent: let go of everything but the connection.
+        """
         self._finished = True
         upstream, self.upstream = self.upstream, None
         if upstream is not None and not upstream.isOver:
@@ -541,6 +551,11 @@ class Request(Reply):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _finish(self) -> None:
+        if self._finished:
+            return
+        self._release()
         for log in self.location.accessLogs:
             log(self)
         if self.held is not None:
@@ -548,6 +563,16 @@ class Request(Reply):
         connection = self.connection
         if connection.request is self:
             connection.requestDone()
+
+    def terminate(self) -> None:
+        """
+        Something is so wrong that the connection is closed without another word.
+
+        nginx: ngx_http_terminate_request()
+        """
+        if not self._finished:
+            self.discard()
+            self.connection.transport.abortConnection()
 
     def discard(self) -> None:
         """
@@ -570,7 +595,8 @@ class Request(Reply):
         elif self.upstream is not None and not self._ended:
             self.upstream.clientGone()
         if reason is not None and not self._finished:
-            if self.upstream is None or self._ended:
+            upstream = self.upstream
+            if upstream is None or upstream.isOver or self._ended:
                 self.discard()
 
     def timedOut(self) -> None:
@@ -590,6 +616,13 @@ class Request(Reply):
                 connection.transport.abortConnection()
 
     # ---- what others ask ------------------------------------------------------------
+
+    @property
+    def main(self) -> Request:
+        """
+        The client's request itself.
+        """
+        return self
 
     @property
     def notes(self) -> dict[Any, Any]:

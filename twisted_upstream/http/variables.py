@@ -16,6 +16,7 @@ from ..net.sockaddr import addressText
 from ..variables import Getter, Variables
 from ..wire.cookies import cookieFinder
 from .phases.gzip import gzipRatio
+from .phases.ssi import dateVariable
 
 
 def _port(sockaddr: Any) -> bytes:
@@ -230,6 +231,8 @@ _BUILT_IN: dict[str, Getter] = {
     "nginx_version": lambda r: b"1.31.5",
     "limit_rate": _limitRate,
     "gzip_ratio": gzipRatio,
+    "date_local": lambda r: dateVariable(r, gmt=False),
+    "date_gmt": lambda r: dateVariable(r, gmt=True),
     "request_body_file": lambda r: None if r.body is None else r.body.path,
     "proxy_add_x_forwarded_for": _forwarded,
 }

@@ -45,6 +45,7 @@ from ..http.phases.realip import RealipOptions
 from ..http.phases.rewrite import RewriteOptions
 from ..http.phases.select import SelectOptions
 from ..http.phases.session_sticky import SessionStickyOptions
+from ..http.phases.ssi import SSIOptions
 from ..http.phases.static import StaticOptions
 from ..http.phases.try_files import TryFilesOptions
 from ..http.routing import Address, ServedBy
@@ -128,6 +129,7 @@ _OPTIONS = (
     GunzipOptions,
     GzipOptions,
     GzipAcceptOptions,
+    SSIOptions,
     TryFilesOptions,
     *define.OPTIONS,
     TLSOptions,

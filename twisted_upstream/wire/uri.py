@@ -135,6 +135,8 @@ _NEVER = rb'\x00-\x20"<>\\^`{|}\x7f-\xff'
 escapeUri = _escaper(_NEVER + rb"#%?")
 #: Write a value among arguments: C{# % & + ; ?} too.  nginx: NGX_ESCAPE_ARGS
 escapeArgs = _escaper(_NEVER + rb"#%&+;?")
+#: Write a link in a page: C{# % '} too.  nginx: NGX_ESCAPE_HTML
+escapeLink = _escaper(_NEVER + rb"#%'")
 #: Write one component: all but letters, digits, C{- . _ ~}.
 #: nginx: NGX_ESCAPE_URI_COMPONENT
 escapeComponent = _escaper(rb"^A-Za-z0-9._~\-")

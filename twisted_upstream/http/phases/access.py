@@ -91,7 +91,7 @@ def compileAccess(block: Block, build: Any) -> Callable[[Request], bool] | None:
         return None
 
     def check(request: Request) -> bool:
-        if verdict(rules, request.address) is not False:
+        if verdict(rules, request.address) is not False or request.isSubrequest:
             return False
         # With "satisfy any" nginx says the same a moment later, as there is no other
         # kind of access control that could have been satisfied.

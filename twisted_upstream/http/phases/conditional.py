@@ -92,7 +92,7 @@ def conditional(request: Request, head: ResponseHead, comparison: str = "exact")
     @return: the status to fail with: 412; else 0.
     @note: nginx: ngx_http_not_modified_header_filter()
     """
-    if head.status != 200:
+    if head.status != 200 or request.isSubrequest:
         return 0
     fields = asked(request)
     if not fields:

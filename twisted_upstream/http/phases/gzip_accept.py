@@ -141,6 +141,8 @@ def compileAccepts(block: Block, build: Any) -> Accepts:
         value = firstValue(fields, b"accept-encoding")
         if value is None or not acceptsGzip(value) or request.version < lowest:
             return False
+        if request.isSubrequest:
+            return False
         if patterns:
             agent = firstValue(fields, b"user-agent")
             if agent is not None and (
