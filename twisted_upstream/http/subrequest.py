@@ -368,14 +368,15 @@ def startSubrequest(
 
     @return: C{None}: there are too many, which was logged.
     """
-    shown = uri.decode("utf-8", "replace")
+    level = ""
     if not parent.subrequestsLeft:
-        parent.logError("error", f'subrequests cycle while processing "{shown}"')
-        return None
-    if parent.main.subrequestsAlive >= MOST_ALIVE:
-        parent.logError(
-            "crit", f'request reference counter overflow while processing "{shown}"'
-        )
+        level, reason = "error", "subrequests cycle"
+    elif parent.main.subrequestsAlive >= MOST_ALIVE:
+        level, reason = "crit", "request reference counter overflow"
+    if level:
+        shown = uri.decode("utf-8", "replace")
+        action = parent.action or "sending response to client"
+        parent.logError(level, f'{reason} while processing "{shown}"', action=action)
         return None
     made = Subrequest(parent, uri, args, done, stub)
     made.begin()

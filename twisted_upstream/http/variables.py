@@ -177,11 +177,22 @@ def _setLimitRate(request: Any, value: bytes) -> None:
     request.setLimitRate(value)
 
 
+def _requestId(request: Any) -> bytes:
+    """
+    C{$request_id}: sixteen random bytes, the same for all parts of one response.
+    """
+    notes: dict[Any, bytes] = request.main.notes
+    found = notes.get("request_id")
+    if found is None:
+        found = notes["request_id"] = os.urandom(16).hex().encode()
+    return found
+
+
 _HOSTNAME = socket.gethostname().lower().encode()
 
 _BUILT_IN: dict[str, Getter] = {
-    "args": lambda r: r.args,
-    "query_string": lambda r: r.args,
+    "args": lambda r: r.args or None,
+    "query_string": lambda r: r.args or None,
     "is_args": lambda r: b"?" if r.args else b"",
     "uri": lambda r: r.uri,
     "document_uri": lambda r: r.uri,
@@ -231,6 +242,7 @@ _BUILT_IN: dict[str, Getter] = {
     "nginx_version": lambda r: b"1.31.5",
     "limit_rate": _limitRate,
     "gzip_ratio": gzipRatio,
+    "request_id": _requestId,
     "date_local": lambda r: dateVariable(r, gmt=False),
     "date_gmt": lambda r: dateVariable(r, gmt=True),
     "request_body_file": lambda r: None if r.body is None else r.body.path,

@@ -308,6 +308,11 @@ class SSI(BodyFilter):
             if isinstance(each, Subrequest):
                 each.discard()
 
+    def _log(self, message: str) -> None:
+        request = self._reply
+        action = request.action or "sending response to client"
+        request.logError("error", message, action=action)
+
     # ---- commands -------------------------------------------------------------------
 
     def _carryOut(self, event: Event) -> None:
@@ -323,13 +328,13 @@ class SSI(BodyFilter):
         try:
             if isinstance(event, Wrong):
                 if not event.ended:
-                    self._reply.logError("error", event.message)
+                    self._log(event.message)
                     return
                 raise Invalid("")
             self._command(event)
         except Invalid as e:
             if str(e):
-                self._reply.logError("error", str(e))
+                self._log(str(e))
             if not self._silent:
                 self._add(self._error)
 
@@ -361,10 +366,7 @@ class SSI(BodyFilter):
         if encoding is not None:
             encode = _ENCODINGS.get(encoding)
             if encode is None:
-                self._reply.logError(
-                    "error",
-                    f'unknown encoding "{_show(encoding)}" in the "echo" command',
-                )
+                self._log(f'unknown encoding "{_show(encoding)}" in the "echo" command')
             else:
                 self._encode = encode
         self._add(self._encode(value))
@@ -402,7 +404,7 @@ class SSI(BodyFilter):
     def _addBlock(self, text: bytes) -> None:
         blocks = self._shared.blocks
         if len(text) + sum(len(t) for b in blocks.values() for t in b) > _MOST_BLOCKS:
-            self._reply.logError("error", "too much text in SSI blocks")
+            self._log("too much text in SSI blocks")
             return
         assert self._block is not None
         self._block.append(text)

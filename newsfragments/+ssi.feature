@@ -1,0 +1,1 @@
+`ssi` carries out the commands of server side includes in pages of any origin: `include` (also with `wait`, `set` and `stub`), `echo`, `set`, `if`, `config`, `block`; included pages are asked for at the same time and come out in order. `$request_id`, `$date_local` and `$date_gmt`.
