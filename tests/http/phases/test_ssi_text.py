@@ -10,6 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_upstream.http.phases.ssi_text import (
+    MOST_TEXT,
     Invalid,
     Shared,
     evaluate,
@@ -67,6 +68,18 @@ class TextTests(SynchronousTestCase):
                 Invalid, evaluate, self.shared, self.request, text
             )
             self.assertEqual(str(error), message)
+
+    def test_bounded(self) -> None:
+        """
+        Values that grow by themselves do so up to a limit.
+        """
+        shared = self.shared
+        shared.assign(b"v", b"x" * MOST_TEXT)
+        self.assertRaises(Invalid, evaluate, shared, self.request, b"$v$v")
+        self.assertRaises(Invalid, shared.assign, b"w", b"x")
+        shared.assign(b"v", b"y")
+        shared.assign(b"w", b"x")
+        self.assertEqual(evaluate(shared, self.request, b"$v$w"), b"yx")
 
     def test_holds(self) -> None:
         """

@@ -377,7 +377,7 @@ class SSI(BodyFilter):
 
     def _set(self, given: Mapping[bytes, bytes]) -> None:
         value = evaluate(self._shared, self._reply, given[b"value"])
-        self._shared.variables[given[b"var"].lower()] = value
+        self._shared.assign(given[b"var"].lower(), value)
 
     def _if(self, given: Mapping[bytes, bytes]) -> None:
         if self._conditional:

@@ -36,6 +36,17 @@ class Shared:
         self.captures: tuple[bytes | None, ...] = ()
         self.blocks: dict[bytes, list[bytes]] = {}
 
+    def assign(self, name: bytes, value: bytes) -> None:
+        """
+        Give a variable a value.
+
+        @raise Invalid: there would be too much.
+        """
+        kept = sum(len(each) for each in self.variables.values())
+        if kept - len(self.variables.get(name, b"")) + len(value) > MOST_TEXT:
+            raise Invalid(f'too much in SSI variables for "{_show(name)}"')
+        self.variables[name] = value
+
     def value(self, request: Any, name: bytes) -> bytes | None:
         """
         The value of a variable, of SSI or of the request; C{None}: it has none.
@@ -61,16 +72,22 @@ def _show(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+#: Longest text that may come of one, and longest texts that may be kept.
+MOST_TEXT = 1024 * 1024
+
+
 def evaluate(shared: Shared, request: Any, text: bytes) -> bytes:
     """
     Replace variables and escapes.
 
-    @raise Invalid: what follows a C{$} is no name.
+    @raise Invalid: what follows a C{$} is no name, or the values are too long.
     """
     if b"$" not in text and b"\\" not in text:
         return text
+    room = MOST_TEXT
 
     def replace(found: re.Match[bytes]) -> bytes:
+        nonlocal room
         escaped = found["escaped"]
         if escaped is not None:
             return bytes(escaped) if escaped in b"\\'\"$" else b"\\" + escaped
@@ -87,7 +104,11 @@ def evaluate(shared: Shared, request: Any, text: bytes) -> bytes:
                 )
         if not name:
             raise Invalid(f'invalid variable name in "{_show(text)}"')
-        return shared.value(request, name.lower()) or b""
+        value = shared.value(request, name.lower()) or b""
+        room -= len(value)
+        if room < 0:
+            raise Invalid(f'too long value of "{_show(text)}"')
+        return value
 
     return _PART.sub(replace, text)
 
