@@ -109,7 +109,7 @@ def startOrigin(nginx: str, folder: Path, core: int) -> tuple[RunningServer, int
     with open(files / LARGE[1:], "wb") as large:
         large.truncate(LARGE_BYTES)
     port = freePort()
-    server = RunningServer(_pin(core, [nginx]), folder, _ORIGIN % {"port": port})
+    server = RunningServer(pinned(core, [nginx]), folder, _ORIGIN % {"port": port})
     return server, port
 
 
@@ -139,7 +139,7 @@ def startNginx(nginx: str, folder: Path, backends: Backends, core: int) -> Conte
     """
     Real nginx as a proxy.
     """
-    return _start(_version([nginx, "-v"]), "nginx", [nginx], folder, backends, core)
+    return _start(versionOf([nginx, "-v"]), "nginx", [nginx], folder, backends, core)
 
 
 def startOurs(python: str, folder: Path, backends: Backends, core: int) -> Contender:
@@ -158,7 +158,7 @@ def startWebProxy(python: str, folder: Path, origin: int, core: int) -> Contende
     folder.chmod(0o755)
     port = freePort()
     command = [python, "-m", "benchmarks.webproxy", str(port), str(origin)]
-    server = RunningServer(_pin(core, command), folder, "")
+    server = RunningServer(pinned(core, command), folder, "")
     return Contender(
         f"twisted.web.proxy, {interpreter(python)}", "web.proxy", server, port
     )
@@ -174,7 +174,7 @@ def interpreter(python: str) -> str:
         " n = platform.python_implementation();"
         " print(n, p if n == 'CPython' else i + ' (' + p + ')')"
     )
-    return _version([python, "-c", script])
+    return versionOf([python, "-c", script])
 
 
 def _start(
@@ -189,14 +189,20 @@ def _start(
     folder.chmod(0o755)
     port = freePort()
     text = PROXY % {"port": port, "origin": backends.origin, "store": backends.store}
-    return Contender(name, kind, RunningServer(_pin(core, command), folder, text), port)
+    return Contender(name, kind, RunningServer(pinned(core, command), folder, text), port)
 
 
-def _pin(core: int, command: Sequence[str]) -> list[str]:
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """
+    C{command} on one processor.
+    """
     return ["taskset", "-c", str(core), *command]
 
 
-def _version(command: Sequence[str]) -> str:
+def versionOf(command: Sequence[str]) -> str:
+    """
+    What a program says that it is.
+    """
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     said = (done.stdout + done.stderr).strip()
     return said.removeprefix("nginx version: ").replace("nginx/", "nginx ")

@@ -108,6 +108,75 @@ def download(port: int, path: str, core: int) -> int:
         return count
 
 
+def upload(port: int, source: str, core: int) -> int:
+    """
+    Send a file as fast as it is taken, then wait until L{sink} has got it.
+
+    @param source: its path.
+    @return: how many bytes arrived.
+    """
+    with (
+        _pinned(core),
+        open(source, "rb") as file,
+        socket.create_connection(("127.0.0.1", port), 120) as connection,
+    ):
+        size = os.stat(source).st_size
+        connection.sendall(size.to_bytes(8))
+        # A time-out makes the socket non-blocking, which sendfile() does not wait for.
+        connection.settimeout(None)
+        sent = 0
+        while sent < size:
+            sent += os.sendfile(connection.fileno(), file.fileno(), sent, size - sent)
+        return int.from_bytes(connection.recv(8))
+
+
+def sink(listening: socket.socket) -> None:
+    """
+    Throw away what clients send; tell each how much it was.  For ever.
+    """
+    space = bytearray(1 << 20)
+    while True:
+        connection, _ = listening.accept()
+        with connection:
+            size, count = int.from_bytes(connection.recv(8, socket.MSG_WAITALL)), 0
+            while count < size:
+                got = connection.recv_into(space, len(space), _DISCARD)
+                if not got:
+                    break
+                count += got
+            connection.sendall(count.to_bytes(8))
+
+
+def burst(port: int, path: str, count: int, core: int) -> int:
+    """
+    Open C{count} connections before any of them is used, make a request on each, and
+    wait for the answers.
+
+    @return: how many were not answered well.
+    """
+    request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    with _pinned(core), contextlib.ExitStack() as stack:
+        clients: list[socket.socket] = []
+        for _ in range(count):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+            clients.append(client)
+        for client in clients:
+            client.settimeout(30)
+        lost = 0
+        answered = 0
+        for client in clients:
+            # Waits for its connection, too.
+            client.settimeout(30)
+            with contextlib.suppress(OSError):
+                client.sendall(request)
+        for client in clients:
+            with contextlib.suppress(OSError):
+                answered += client.recv(65536).startswith(b"HTTP/1.1 200")
+        return count - answered
+
+
 class SlowReader:
     """
     A client that reads a response at some speed.

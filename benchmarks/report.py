@@ -10,7 +10,7 @@ import platform
 import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,32 +68,24 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
+_SECONDS = _Column("seconds", lambda f: f.seconds, "{:.2f}")
+_CPU_GIB = _Column("CPU s/GiB", lambda f: f.cpu, "{:.2f}", ratio=True)
 _RATE = _Column("requests/s", lambda f: f.rate, "{:,.0f}", ratio=True)
 _P99 = _Column("p99 ms", lambda f: _scaled(f.p99, 1e3), "{:.2f}")
 _CPU = _Column("CPU µs/request", lambda f: _scaled(f.cpu, 1e6), "{:.1f}", ratio=True)
+_MEMORY = _Column(
+    "KiB/client", lambda f: _scaled(f.memory, 1 / 1024), "{:.2f}", ratio=True
+)
 
 _TABLES: dict[str, tuple[str, list[_Column]]] = {
     "small": ("Small GET, connections kept", [_RATE, _P99, _CPU]),
     "close": ("Small GET, a connection for each", [_RATE, _P99, _CPU]),
     "100k": ("Body of 100 kB, connections kept", [_RATE, _P99, _CPU]),
     "memcached": ("Value of 100 bytes from memcached", [_RATE, _P99, _CPU]),
-    "1g": (
-        "Body of 1 GiB",
-        [
-            _Column("seconds", lambda f: f.seconds, "{:.2f}"),
-            _Column("CPU s/GiB", lambda f: f.cpu, "{:.2f}", ratio=True),
-        ],
-    ),
+    "1g": ("Body of 1 GiB", [_SECONDS, _CPU_GIB]),
     "idle": (
         "Idle clients",
-        [
-            _Column(
-                "KiB/client",
-                lambda f: _scaled(f.memory, 1 / 1024),
-                "{:.2f}",
-                ratio=True,
-            )
-        ],
+        [_MEMORY],
     ),
     "slow": (
         "Body of 1 GiB to a slow reader (4 MiB/s for 10 s, then as fast as it can)",
@@ -103,6 +95,17 @@ _TABLES: dict[str, tuple[str, list[_Column]]] = {
             )
         ],
     ),
+}
+
+
+#: Of L{benchmarks.stream}.
+_STREAM_TABLES: dict[str, tuple[str, list[_Column]]] = {
+    "download": ("1 GiB from the server", [_SECONDS, _CPU_GIB]),
+    "upload": ("1 GiB from the client", [_SECONDS, _CPU_GIB]),
+    "pingpong": ("Request and response, connections kept", [_RATE, _P99, _CPU]),
+    "connect": ("Request and response, a connection for each", [_RATE, _P99, _CPU]),
+    "idle": ("Idle sessions", [replace(_MEMORY, title="KiB/session")]),
+    "burst": ("A burst of connections, each with a request", [_SECONDS]),
 }
 
 
@@ -126,9 +129,50 @@ def report(
         "Medians of interleaved rounds; in brackets the ratio to nginx.",
         "",
         *(f"- {line}" for line in _machine()),
+        *_tables(_TABLES, figures, contenders),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def streamReport(
+    figures: Mapping[str, Mapping[str, Sequence[Figures]]],
+    contenders: Sequence[str],
+    *,
+    connections: int,
+    idle: int,
+    burst: int,
+) -> str:
+    """
+    The text of STREAM.md, in the same way.
+    """
+    lines = [
+        "# Benchmark results of stream",
+        "",
+        f"Written by `python -m benchmarks.stream`, {datetime.now(UTC):%Y-%m-%d %H:%M}"
+        f" UTC.  {connections} connections; {idle:,} idle sessions; bursts of"
+        f" {burst:,}.",
+        "Each proxy alone on one core, TCP through `stream` or `mode tcp` with the"
+        " defaults of each; nginx as the server and the clients share another, which"
+        " limits rates and seconds: compare CPU time, which the scheduler counts.",
+        "Medians of interleaved rounds; in brackets the ratio to nginx.",
+        "",
+        *(f"- {line}" for line in _machine()),
+        *_tables(_STREAM_TABLES, figures, contenders),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tables(
+    tables: Mapping[str, tuple[str, list[_Column]]],
+    figures: Mapping[str, Mapping[str, Sequence[Figures]]],
+    contenders: Sequence[str],
+) -> list[str]:
+    """
+    The lines of all scenarios that there are figures of.
+    """
+    lines: list[str] = []
     for scenario, rows in figures.items():
-        title, columns = _TABLES[scenario]
+        title, columns = tables[scenario]
         lines += ["", f"## {title}", ""]
         lines.append("| | " + " | ".join(column.title for column in columns) + " | |")
         lines.append("|---|" + "---:|" * len(columns) + "---|")
@@ -145,7 +189,7 @@ def report(
             lines.append(
                 f"| {name} | " + " | ".join(cells) + f" | {'; '.join(notes)} |"
             )
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _median(column: _Column, rounds: Sequence[Figures]) -> float | None:
