@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..config.syntax import Node
 from ..config.values import parseSize, parseTime
-from .listeners import ListenOptions
+from .listeners import BACKLOG, ListenOptions
 from .sockaddr import Sockaddr, parseAddress
 
 
@@ -130,7 +130,7 @@ def parseListen(
             if word in flags:
                 isGiven[flags[word]] = True
             elif word == "bind":
-                said.setdefault("backlog", 511)
+                said.setdefault("backlog", BACKLOG)
             elif word == "reuseport":
                 said["reuseport"] = True
             elif word == "deferred":

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 #: How long nobody accepts after descriptors ran out: nginx's accept_mutex_delay.
 EXHAUSTED_DELAY = 0.5
 
+#: Connections that may wait to be accepted, or fewer if the system permits fewer.  nginx
+#: has 511; here a burst of clients has to wait longer for its turn, and who finds no
+#: place comes back only after a second.
+BACKLOG = 4096
+
 # Accepted sockets inherit the listener's options there: one system call less for each.
 _INHERITS = sys.platform == "linux"
 # Linux's numbers of what PyPy's socket module does not name.
@@ -59,7 +64,7 @@ class ListenOptions:
     @ivar fastopen: connections that may wait whose handshake is not complete.
     """
 
-    backlog: int = 511
+    backlog: int = BACKLOG
     reuseport: bool = False
     ipv6only: bool = True
     rcvbuf: int | None = None

@@ -66,6 +66,16 @@ _INET = (socket.AF_INET, socket.AF_INET6)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _done = Failure(ConnectionDone())
 _aborted = Failure(ConnectionAborted())
+# What each reactor's next round finishes: one delayed call for all.
+_ending: dict[Reactor, list[tuple[SocketTransport, Failure]]] = {}
+
+
+def _finishAll(reactor: Reactor) -> None:
+    """
+    Close the sockets of all that have ended since the last round.
+    """
+    for transport, reason in _ending.pop(reactor):
+        transport._finish(reason)
 
 
 @implementer(
@@ -590,7 +600,11 @@ class SocketTransport(ConnectedSocket):
         reused while the events of this round are still to be handled.
         """
         self._detach()
-        self._reactor.callLater(0, self._finish, reason)
+        ending = _ending.get(self._reactor)
+        if ending is None:
+            ending = _ending[self._reactor] = []
+            self._reactor.callLater(0, _finishAll, self._reactor)
+        ending.append((self, reason))
 
     def _lose(self, reason: Failure) -> None:
         """

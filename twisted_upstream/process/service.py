@@ -10,6 +10,7 @@ nginx: os/unix/ngx_process_cycle.c, os/unix/ngx_process.c (ngx_signal_handler)
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import resource
@@ -452,13 +453,18 @@ class UpstreamService(Service):
 
 def changeProcess(options: MainOptions, logs: Logs) -> None:
     """
-    Set limits, then give up root if the configuration names a user.
+    Set limits, then give up root if the configuration names a user.  What was loaded
+    by now remains: no garbage collection looks at it again, as that takes CPython as
+    long as a thousand requests.
 
     @raise StartError: the directory or the user is not to be had.
     """
     applyLimits(options, logs.main)
     if options.user is not None:
         becomeUser(options.user, logs.descriptors)
+    gc.collect()
+    if hasattr(gc, "freeze"):
+        gc.freeze()
 
 
 def redirectStderr(file: LogFile) -> None:

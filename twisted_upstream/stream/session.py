@@ -206,6 +206,8 @@ class Session:
         if self.held is not None:
             self.held.release()
         self.close()
+        # They know each other: garbage that only a collection would find.
+        self.upstream = None
 
     def abort(self, message: str = "") -> None:
         """
