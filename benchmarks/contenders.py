@@ -189,7 +189,9 @@ def _start(
     folder.chmod(0o755)
     port = freePort()
     text = PROXY % {"port": port, "origin": backends.origin, "store": backends.store}
-    return Contender(name, kind, RunningServer(pinned(core, command), folder, text), port)
+    return Contender(
+        name, kind, RunningServer(pinned(core, command), folder, text), port
+    )
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:

@@ -164,7 +164,6 @@ def burst(port: int, path: str, count: int, core: int) -> int:
             clients.append(client)
         for client in clients:
             client.settimeout(30)
-        lost = 0
         answered = 0
         for client in clients:
             # Waits for its connection, too.

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 #: How long nobody accepts after descriptors ran out: nginx's accept_mutex_delay.
 EXHAUSTED_DELAY = 0.5
 
-#: Connections that may wait to be accepted, or fewer if the system permits fewer.  nginx
-#: has 511; here a burst of clients has to wait longer for its turn, and who finds no
-#: place comes back only after a second.
+#: Connections that may wait to be accepted, or fewer if the system permits no more.
+#: nginx has 511; here a burst of clients has to wait longer for its turn, and who finds
+#: no place comes back only after a second.
 BACKLOG = 4096
 
 # Accepted sockets inherit the listener's options there: one system call less for each.
