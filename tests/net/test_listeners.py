@@ -9,7 +9,9 @@ import os
 import resource
 import socket
 import stat
+from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
@@ -18,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from twisted_upstream.net.listeners import (
+    BACKLOG,
     EXHAUSTED_DELAY,
     Listener,
     ListenError,
@@ -103,6 +106,23 @@ class AcceptTests(ListenCase):
         """
         self.listen().doRead()
         self.assertEqual(self.taken, [])
+
+    def test_burst(self) -> None:
+        """
+        More clients than nginx has room for wait until they are accepted.
+        """
+        limit = Path("/proc/sys/net/core/somaxconn")
+        room = min(BACKLOG, int(limit.read_text()) if limit.exists() else 0)
+        if room < 600 or resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1000:
+            raise SkipTest("this system does not let so many connections wait")
+        listener = self.listen()
+        for _ in range(600):
+            client = socket.socket()
+            self.addCleanup(client.close)
+            client.setblocking(False)
+            client.connect_ex(listener.sockaddr)
+            # Raises for who is not connected.
+            client.getpeername()
 
     def test_limit(self) -> None:
         """

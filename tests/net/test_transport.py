@@ -648,6 +648,36 @@ class EndTests(TransportCase):
         self.reactor.turn()
         self.assertEqual(self.transport.fileno(), -1)
 
+    def test_endingTogether(self) -> None:
+        """
+        All that end in a round are finished by one call, also where one's protocol
+        fails; who ends meanwhile is finished as well.
+        """
+        protocols, transports = [], []
+        for _ in range(3):
+            ours, theirs = self.pair()
+            self.addCleanup(theirs.close)
+            protocol = Recorder()
+            transport = SocketTransport(ours, self.reactor, protocol)
+            protocol.makeConnection(transport)
+            protocols.append(protocol)
+            transports.append(transport)
+
+        def fail(reason: object = None) -> None:
+            self.transport.abortConnection()
+            raise RuntimeError("on purpose")
+
+        protocols[0].connectionLost = fail  # type: ignore[method-assign]
+        for transport in transports:
+            transport.loseConnection()
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.reactor.turn()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual([each.fileno() for each in transports], [-1, -1, -1])
+        self.assertEqual(protocols[2].events, ["lost"])
+        self.reactor.turn()
+        self.assertEqual(self.protocol.events, ["lost"])
+
     def test_abort(self) -> None:
         """
         Aborting drops what waits, and is told later.

@@ -180,6 +180,48 @@ class SessionTests(StreamCase):
         self.assertEqual(bytes(client.outgoing), b"answer")
         self.assertTrue(client.closed)
 
+    def test_endlessWhileConnecting(self) -> None:
+        """
+        Of a client that sends without end, little is taken before there is a server.
+        """
+        stream = self.stream()
+        stream.dialer.behaviour["10.0.0.1:80"] = "wait"
+        client = stream.connect(data=bytes(1 << 20))
+        session = stream.sessions[0]
+        for _ in range(3):
+            stream.says(client, bytes(1 << 20))
+        self.assertGreater(len(session.early), 0)
+        self.assertLess(len(session.early), 64 << 10)
+        self.assertEqual(len(client.incoming) + len(session.early), 4 << 20)
+
+    def test_endlessToSlowServer(self) -> None:
+        """
+        Of a client that sends without end to a server that takes nothing, little waits.
+        """
+        stream = self.stream()
+        client = stream.connect()
+        server = stream.server()
+        server.room = 1000
+        for _ in range(4):
+            stream.says(client, bytes(1 << 20))
+        pending = (4 << 20) - 1000 - len(client.incoming)
+        self.assertGreater(pending, 0)
+        self.assertLess(pending, 64 << 10)
+        server.room = None
+        stream.reactor.settle()
+        self.assertEqual(len(server.outgoing), 4 << 20)
+
+    def test_noCycle(self) -> None:
+        """
+        A session that is over and what passed it on are not each other's.
+        """
+        stream = self.stream()
+        client = stream.connect(data=b"ping")
+        session = stream.sessions[0]
+        self.assertIsNotNone(session.upstream)
+        stream.ends(client)
+        self.assertIsNone(session.upstream)
+
     def test_rates(self) -> None:
         """
         proxy_download_rate lets so much through per second, of which the first is
