@@ -37,7 +37,7 @@ read = _lib.SSL_read
 write = _lib.SSL_write
 getError = _lib.SSL_get_error
 fromBuffer = _ffi.from_buffer
-toBytes = _ffi.buffer
+unpack = _ffi.unpack
 
 #: Where every record is decrypted to, before it is copied out.
 inputBuffer = _ffi.new("char[]", RECORD)
