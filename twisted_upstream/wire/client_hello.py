@@ -7,6 +7,10 @@ C{ngx_stream_ssl_preread_parse_record()}
 
 from __future__ import annotations
 
+from struct import Struct
+
+_kindAndSize = Struct(">HH").unpack_from
+
 _HANDSHAKE = 0x16
 _CLIENT_HELLO = 1
 
@@ -151,27 +155,29 @@ def _mayBegin(data: bytes) -> bool:
 class _Reader:
     """
     A part of a message, read from its begin to its end.
+
+    @ivar at: what is next.
     """
 
-    __slots__ = ("_data", "_at", "_end")
+    __slots__ = ("_data", "_end", "at")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self.at = 0
         self._end = len(data)
 
     def __bool__(self) -> bool:
-        return self._at < self._end
+        return self.at < self._end
 
     def take(self, size: int) -> bytes:
         """
         The next C{size} bytes.
         """
-        at = self._at
+        at = self.at
         end = at + size
         if end > self._end:
             raise NotClientHello("a length exceeds the message")
-        self._at = end
+        self.at = end
         return self._data[at:end]
 
     def number(self, size: int) -> int:
@@ -201,23 +207,34 @@ def _hello(body: bytes) -> ClientHello:
         # Before extensions were invented.
         return hello
     reader.take(2)
-    while reader:
-        header = reader.take(4)
-        kind = header[0] << 8 | header[1]
+    # There are a dozen or two, of which most are skipped.
+    at = reader.at
+    end = len(body)
+    while at < end:
+        if end - at < 4:
+            raise NotClientHello("a length exceeds the message")
+        kind, size = _kindAndSize(body, at)
+        at += 4
+        reader.at = at
         # As in nginx, these tell their lengths themselves.
         if kind == _SERVER_NAME and hello.serverName is None:
             hello.serverName = _serverName(reader)
+            at = reader.at
         elif kind == _ALPN and not hello.protocols:
             hello.protocols = _protocols(reader)
+            at = reader.at
         elif kind == _VERSIONS:
             hello.version = b"\x03\x04"
             reader.vector(1)
+            at = reader.at
+        elif end - at < size:
+            raise NotClientHello("a length exceeds the message")
         else:
-            content = reader.take(header[2] << 8 | header[3])
             if kind == _GROUPS:
-                hello._groups = content
+                hello._groups = body[at : at + size]
             elif kind == _SIGNATURE_ALGORITHMS:
-                hello._signatureAlgorithms = content
+                hello._signatureAlgorithms = body[at : at + size]
+            at += size
     return hello
 
 
