@@ -432,6 +432,9 @@ class HTTPServerProtocol:
         ended, self.ended = self.ended, _nobody
         ended(reason.value)
         self.deadline.drop()
+        # A method of our own: the cycle would keep all of the connection, OpenSSL's
+        # part of it included, until the garbage collector comes.
+        self.dataReceived = _ignored
 
     def _inputEnded(self, reason: BaseException | None) -> None:
         self.isHalfClosed = True
@@ -497,6 +500,12 @@ class HTTPServerProtocol:
 def _nobody(reason: BaseException | None) -> None:
     """
     Who is told of the end of a connection that was closed here.
+    """
+
+
+def _ignored(data: bytes) -> None:
+    """
+    Who receives after the end: nothing comes then.
     """
 
 
