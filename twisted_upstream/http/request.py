@@ -558,6 +558,8 @@ class Request(Reply):
         self._release()
         for log in self.location.accessLogs:
             log(self)
+        # It knows us: together they would wait for the garbage collector.
+        self.exchange = None
         if self.held is not None:
             self.held.release()
         connection = self.connection
