@@ -74,7 +74,7 @@ http {
     keepalive_timeout 600s;
     keepalive_requests 1000000000;
     server {
-        listen 127.0.0.1:%(port)d;
+        listen 127.0.0.1:%(port)d backlog=4096;
         root files;
         location = /small { default_type text/plain; return 200 "hello, world\\n"; }
     }

@@ -16,6 +16,8 @@ from typing import Any
 
 #: Bytes of the longest header, of either version.
 MAX_HEADER = 4096
+#: Bytes of a broken one that are told: the most that a line of nginx's log has.
+MAX_SHOWN = 2048
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 #: Bytes of version 2 in front of the addresses: signature, command, family, length.
@@ -196,6 +198,8 @@ def _broken(data: bytes) -> ValueError:
     """
     Why a header of version 1 is refused.
     """
+    # More of it would not fit into a line of the log.
+    data = data[:MAX_SHOWN]
     end = _end.search(data)
     line = data[: end.start()] if end is not None else data
     return ValueError(f'broken header: "{line.decode("utf-8", "surrogateescape")}"')
