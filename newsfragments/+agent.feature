@@ -1,0 +1,1 @@
+`Upstream.agent()` is an `IAgent` over a group, which treq takes as it is: the next server when one fails, bounded and kept connections, time-outs, and errors that list every attempt. `Upstream.resource()` answers a part of a `twisted.web` site from a group, in the place of `ReverseProxyResource`: streamed, repeated fields and WebSocket included.
