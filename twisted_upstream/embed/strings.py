@@ -10,15 +10,22 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from .upstream import Upstream
 
-_published: WeakKeyDictionary[Any, dict[tuple[str, str], Upstream]] = (
-    WeakKeyDictionary()
-)
+#: Where a reactor has its groups: they live as long as it does.
+_ATTRIBUTE = "_twistedUpstreamGroups"
+
+
+def _groupsOf(reactor: Any) -> dict[tuple[str, str], Upstream]:
+    """
+    The groups that strings can find, by name and file.
+    """
+    found: dict[tuple[str, str], Upstream]
+    found = vars(reactor).setdefault(_ATTRIBUTE, {})
+    return found
 
 
 def publish(upstream: Upstream) -> None:
@@ -26,8 +33,7 @@ def publish(upstream: Upstream) -> None:
     Let C{upstream:NAME} mean this group, for its reactor; an earlier one of the same
     name is not meant any more.
     """
-    found = _published.setdefault(upstream.reactor, {})
-    found[upstream.name, ""] = upstream
+    _groupsOf(upstream.reactor)[upstream.name, ""] = upstream
 
 
 def parseClient(
@@ -49,7 +55,7 @@ def parseClient(
     @raise ValueError: there is no such group, or a value is wrong.
     @raise ConfigError: with everything that is wrong in the file.
     """
-    groups = _published.setdefault(reactor, {})
+    groups = _groupsOf(reactor)
     path = os.path.abspath(config) if config else ""
     upstream = groups.get((name, path))
     if upstream is None or upstream.isClosed:
