@@ -61,7 +61,7 @@ _TEXTS = {
 #: Seconds for which a failure is believed where C{valid=} says nothing.
 _FAILURE_VALID = 10.0
 
-#: Takes the addresses, rotated.
+#: Takes the addresses.
 Resolved = Callable[[Sequence[str]], None]
 #: Takes the message for the log.
 Failed = Callable[[str], None]
@@ -370,15 +370,21 @@ class Resolver:
             resolved([literal])
             return _nothing
 
+        kept = True
+
         def answered(answer: Answer) -> None:
             # A server that does not answer to one family should not make the name
             # useless.
-            if answer.addresses:
-                resolved(self._rotated(answer.addresses))
+            addresses = answer.addresses
+            if addresses:
+                # Those who have waited get them as they came, later ones in turn.
+                resolved(self._rotated(addresses) if kept else list(addresses))
             else:
                 failed(failureText(answer.name, answer.failure))
 
-        return self.look(name, answered, timeout=timeout, partial=True)
+        leave = self.look(name, answered, timeout=timeout, partial=True)
+        kept = False
+        return leave
 
     def look(
         self,
