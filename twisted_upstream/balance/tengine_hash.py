@@ -144,17 +144,19 @@ class RingGetter(PeerGetter):
         peer = self._choose(int(self.peers.seconds()))
         if peer is not None:
             if self.tried is None:
-                self.tried = set()
-            self.tried.add(peer)
+                self.tried = {peer}
+            else:
+                self.tried.add(peer)
             peer.conns += 1
             peer.requests += 1
         return peer
 
     def _choose(self, now: int) -> Peer | None:
         out = self._out
-        for peer in [peer for peer, until in out.items() if until <= now]:
-            peer.fails = 0
-            del out[peer]
+        if out:
+            for peer in [peer for peer, until in out.items() if until <= now]:
+                peer.fails = 0
+                del out[peer]
         if self.hint is not None:
             hinted = self.peers.hints.get(self.hint)
             if hinted is not None and not self._isOut(hinted, now):
