@@ -1,5 +1,5 @@
 """
-A group as an HTTP client: L{IAgent}, with everything that passing a client's request to
+A group as an HTTP client: C{IAgent}, with everything that passing a client's request to
 a group has.
 """
 

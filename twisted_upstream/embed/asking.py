@@ -33,7 +33,7 @@ _QUIET = ("info", "notice", "warn", "debug")
 class RequestFailed(UpstreamFailed, ResponseNeverReceived):
     """
     No server has answered: all that was tried, for who expects an L{UpstreamFailed} as
-    for who expects a L{ResponseFailed<twisted.web.client.ResponseFailed>}.
+    for who expects a C{ResponseFailed}.
     """
 
     def __init__(self, group: str, attempts: list[FailedAttempt]) -> None:

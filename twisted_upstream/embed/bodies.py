@@ -1,5 +1,5 @@
 """
-Bodies of requests: what a L{IBodyProducer} makes.
+Bodies of requests: what a C{IBodyProducer} makes.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class ProducedBody:
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
-        Part of L{IConsumer}, as the next one: the producer is known.
+        Part of C{IConsumer}, as the next one: the producer is known.
         """
 
     def unregisterProducer(self) -> None:

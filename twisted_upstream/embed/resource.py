@@ -1,5 +1,5 @@
 """
-A group as a part of a L{twisted.web} site: requests below a resource are passed to the
+A group as a part of a C{twisted.web} site: requests below a resource are passed to the
 group's servers.
 """
 
@@ -306,7 +306,7 @@ class ResourceRequest(Asker):
         self, head: ResponseHead, length: int | None, body: bytes
     ) -> None:
         """
-        Send a head of HTTP/1 as it came: what L{Request<twisted.web.http.Request>}
+        Send a head of HTTP/1 as it came: what C{Request}
         makes of fields, one by one, takes longer than all the rest.
         """
         self.editHead(head)

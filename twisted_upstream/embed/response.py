@@ -1,5 +1,5 @@
 """
-A response as L{twisted.web} has it: L{IResponse}, whose body is delivered at the pace
+A response as C{twisted.web} has it: C{IResponse}, whose body is delivered at the pace
 of whoever takes it.
 """
 
@@ -56,7 +56,7 @@ class AgentResponse:
     @ivar version: C{(b"HTTP", 1, 1)}.
     @ivar code: its status.
     @ivar phrase: what stands after it.
-    @ivar length: bytes of the body, or L{UNKNOWN_LENGTH}.
+    @ivar length: bytes of the body, or C{UNKNOWN_LENGTH}.
     @ivar request: what it answers.
     @ivar previousResponse: whose redirection has led here, or C{None}.
     @ivar peer: the address of the server that has answered.
@@ -262,7 +262,7 @@ class Body:
 
     def write(self, data: bytes) -> None:
         """
-        Part of L{ITransport}, as all that follow: nothing can be said here.
+        Part of C{ITransport}, as all that follow: nothing can be said here.
         """
 
     def writeSequence(self, data: Any) -> None:

@@ -1,5 +1,5 @@
 """
-A connection of a L{twisted.web} site that has switched protocols, as a relay wants it.
+A connection of a C{twisted.web} site that has switched protocols, as a relay wants it.
 """
 
 from __future__ import annotations

@@ -312,7 +312,7 @@ class Upstream:
 
     def resource(self, path: bytes = b"", **options: Any) -> UpstreamResource:
         """
-        A part of a L{twisted.web} site that the group's servers answer.
+        A part of a C{twisted.web} site that the group's servers answer.
 
         @param path: what stands before the rest of a request's path there.
         @param options: of L{UpstreamResource}.

@@ -192,7 +192,7 @@ class MemoryReactor(task.Clock):
 
     def addReader(self, reader: Any) -> None:
         """
-        Part of L{IReactorFDSet}, as all that follow.
+        Part of C{IReactorFDSet}, as all that follow.
         """
         self._readers[reader] = reader.getHandle()
 

@@ -2,7 +2,7 @@
 A configuration of nginx's run in memory, between servers and clients that tests play.
 
 Nothing listens, nothing connects and nobody waits: time is a
-L{Clock<twisted.internet.task.Clock>} that goes as fast as there is something to do.
+C{Clock} that goes as fast as there is something to do.
 What lies between is what serves in production.
 """
 
