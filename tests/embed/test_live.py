@@ -186,7 +186,9 @@ class TreqTests(LiveCase):
                     deaths.append(server)
                     yield wait(0.02)
                     yield server.live()
-                    yield wait(0.02)
+                    # A request that meets every death in turn would rightly fail:
+                    # on a busy machine it may take a while.
+                    yield wait(0.15)
 
         killing = kill()
         asking = [ask() for _ in range(16)]
@@ -197,7 +199,7 @@ class TreqTests(LiveCase):
         self.assertEqual(sum(names.values()), 5000)
         self.assertEqual(upstream.status.active, 0)
         self.assertEqual(len(names), 3)
-        self.assertGreater(len(deaths), 10)
+        self.assertGreater(len(deaths), 3)
 
     @inlineCallbacks
     def test_posts(self) -> Any:
