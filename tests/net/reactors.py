@@ -13,6 +13,8 @@ from twisted.internet import asyncioreactor, epollreactor, pollreactor, task
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
+from twisted_upstream.net.reactor import LeanEPollReactor
+
 
 @implementer(IReactorFDSet)
 class RecordingReactor(task.Clock):
@@ -114,6 +116,15 @@ class OnEPoll(RealReactors):
 
     def makeReactor(self) -> Any:
         return epollreactor.EPollReactor()
+
+
+class OnLeanEPoll(RealReactors):
+    """
+    On our own epoll(7) reactor.
+    """
+
+    def makeReactor(self) -> Any:
+        return LeanEPollReactor()
 
 
 class OnPoll(RealReactors):

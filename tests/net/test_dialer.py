@@ -26,7 +26,7 @@ from twisted_upstream.net.sockaddr import Sockaddr, familyOf
 from twisted_upstream.net.transport import SocketTransport
 
 from .reactors import OnAsyncio, OnEPoll, OnPoll, RecordingReactor
-from .test_transport import Recorder
+from .transports import Recorder
 
 
 def fillQueue(case: Any, listener: socket.socket) -> list[socket.socket]:

@@ -1,19 +1,20 @@
 """
-A connected socket that writes at once, counts its bytes and says when it has drained.
+A connected socket: it reads, sends as L{twisted_upstream.net.sending} does, ends, and
+counts its bytes.
 
-Twisted's own transport writes from the reactor's next round; writing at once saves that
-round, which is most of what a small request costs.  In exchange an error found by
-C{write} is kept until the reactor calls: C{connectionLost} never runs inside a call of
-the protocol's, nor does anything else of the protocol's.
+Twisted's own transport writes when the reactor has found the socket writable; here
+that is asked for only when the kernel does not take a write.  In exchange an error of a
+write is told later: C{connectionLost} never runs inside a call of the protocol's, nor
+does anything else of the protocol's.
 
-nginx: os/unix/ngx_recv.c, os/unix/ngx_send.c, event/ngx_event.c
+nginx: os/unix/ngx_recv.c, event/ngx_event.c
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -21,7 +22,6 @@ from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
-    IPullProducer,
     IPushProducer,
     IReadWriteDescriptor,
     ISystemHandle,
@@ -31,13 +31,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .connected import ConnectedSocket
-from .sendqueue import BUSY, MOST_BUFFERS, FileRegion, SendQueue, TransportFailed
+from .sending import SendingSocket
+from .sendqueue import TransportFailed
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from twisted.internet.interfaces import IDelayedCall, IProducer, IProtocol
+    from twisted.internet.interfaces import IDelayedCall, IProtocol
 
     from .sockaddr import Sockaddr
     from .splice import Pipe
@@ -59,10 +59,9 @@ if TYPE_CHECKING:
 
 READ_SIZE = 16 * 1024
 MOST_READ_SIZE = 256 * 1024
-#: Unsent bytes from which on a registered push producer is paused.
-HIGH_WATER = 64 * 1024
+#: Seconds that a closing connection may take nothing of what is still to be sent.
+CLOSING_TIMEOUT = 60.0
 
-_INET = (socket.AF_INET, socket.AF_INET6)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _done = Failure(ConnectionDone())
 _aborted = Failure(ConnectionAborted())
@@ -86,7 +85,7 @@ def _finishAll(reactor: Reactor) -> None:
     IConsumer,
     ISystemHandle,
 )
-class SocketTransport(ConnectedSocket):
+class SocketTransport(SendingSocket):
     """
     A connected stream socket.  It does not read before L{resumeProducing}.
 
@@ -99,49 +98,27 @@ class SocketTransport(ConnectedSocket):
     comes nevertheless.  If that event is the end of the connection and nothing is left
     to read, the protocol is told although it is paused; data is not delivered.
 
-    @ivar pending: bytes written that the kernel has not taken, files included.
-    @ivar drained: called without arguments when C{pending} has fallen to 0 later than
-        in the call that wrote; may be replaced at any time.
     @ivar bytesReceived: bytes read.
-    @ivar bytesSent: bytes that the kernel has taken.
-    @ivar highWater: C{pending} from which on a registered push producer is paused.
     @ivar connectionNumber: C{$connection}; for the owner to set.
     """
 
     __slots__ = (
-        "_closing",
-        "_error",
+        "_closingCall",
         "_halfCloses",
         "_leastRead",
         "_mostRead",
-        "_open",
-        "_producer",
-        "_producerPaused",
         "_protocol",
-        "_queue",
-        "_reactor",
         "_readEnded",
         "_readSize",
         "_reading",
         "_recv",
-        "_send",
-        "_streaming",
         "_watchedRead",
-        "_watchedWrite",
-        "_writable",
-        "_writeEnding",
         "bytesReceived",
-        "bytesSent",
         "connectionNumber",
-        "drained",
-        "highWater",
-        "pending",
     )
 
     _log = Logger()
 
-    #: Keeps what has to wait.
-    queueFactory = SendQueue
     #: Did the other side end without saying so?  Only TLS can tell.
     truncated = False
     #: What is known of its TLS; C{None}: it has none.
@@ -159,36 +136,17 @@ class SocketTransport(ConnectedSocket):
         @param protocol: may be set later, before L{resumeProducing}.
         @param peerName: the other side's address where it is known already.
         """
-        ConnectedSocket.__init__(self, sock, peerName)
+        SendingSocket.__init__(self, sock, reactor, peerName)
         self._recv = sock.recv
-        self._send = sock.send
-        self._reactor = reactor
-        self._queue: SendQueue | None = None
-        self.pending = 0
-        self.drained: Callable[[], None] | None = None
         self.bytesReceived = 0
-        self.bytesSent = 0
         self.connectionNumber = 0
-        self.highWater = HIGH_WATER
         self._readSize = self._leastRead = READ_SIZE
         self._mostRead = MOST_READ_SIZE
-        # Not closed, as far as our caller may know.
-        self._open = True
-        # Open, nothing waits and nothing has ended: a write goes out at once.
-        self._writable = True
         # What the protocol wants, and what the reactor was told.
         self._reading = False
         self._watchedRead = False
-        self._watchedWrite = False
         self._readEnded = False
-        # To be closed, or the write side to be ended, when all is sent.
-        self._closing = False
-        self._writeEnding = False
-        # A failed write's, told when the reactor calls.
-        self._error: TransportFailed | None = None
-        self._producer: IPushProducer | IPullProducer | None = None
-        self._streaming = False
-        self._producerPaused = False
+        self._closingCall: IDelayedCall | None = None
         self._halfCloses = False
         self._protocol: IProtocol | None = None
         if protocol is not None:
@@ -296,151 +254,13 @@ class SocketTransport(ConnectedSocket):
             return
         self._closeIfBothEnded()
 
-    def write(self, data: bytes) -> None:
-        """
-        Send C{data} now, or as soon as the other side takes it.  Ignored after closing.
-
-        @param data: must not change any more, should it be a view of something.
-        """
-        if not self._writable:
-            self._writeLater(data)
-            return
-        try:
-            sent = self._send(data)
-        except OSError as error:
-            if error.errno not in BUSY:
-                self._writeFailed(TransportFailed.of(error, "send"))
-                return
-            sent = 0
-        self.bytesSent += sent
-        if sent != len(data):
-            self._keep(memoryview(data)[sent:])
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """
-        The same for several buffers with one system call.
-        """
-        buffers = list(iovec)
-        if not self._writable or len(buffers) > MOST_BUFFERS:
-            self.write(b"".join(buffers))
-            return
-        try:
-            sent = self._socket.sendmsg(buffers)
-        except OSError as error:
-            if error.errno not in BUSY:
-                self._writeFailed(TransportFailed.of(error, "send"))
-                return
-            sent = 0
-        self.bytesSent += sent
-        for data in buffers:
-            size = len(data)
-            if sent >= size:
-                sent -= size
-            else:
-                self._keep(memoryview(data)[sent:])
-                sent = 0
-
-    def sendFile(self, fd: int, offset: int, count: int) -> None:
-        """
-        Send a part of a file, in order with what is written.
-
-        @param fd: remains the caller's, and must stay open until C{pending} is 0 or the
-            connection is lost.
-        """
-        if not self._writable:
-            if count and self._accepts():
-                self._keep(FileRegion(fd, offset, count))
-            return
-        queue = self.queueFactory(self._socket)
-        queue.add(FileRegion(fd, offset, count))
-        try:
-            self.bytesSent += queue.send()
-        except TransportFailed as error:
-            self._writeFailed(error)
-            return
-        if queue.size:
-            self._queue = queue
-            self._kept()
-
-    def sendPipe(self, pipe: Pipe) -> None:
-        """
-        Send what C{pipe} holds, in order with what is written.
-        """
-        if not self._writable:
-            if self._accepts():
-                self._keep(pipe)
-            return
-        try:
-            sent = pipe.sendTo(self._socket)
-        except OSError as error:
-            if error.errno not in BUSY:
-                self._writeFailed(TransportFailed(error.errno or 0, "send"))
-                return
-            sent = 0
-        self.bytesSent += sent
-        if pipe:
-            self._keep(pipe)
-
-    @property
-    def joins(self) -> bool:
-        """
-        Can a L{Pipe} read and write this?
-        """
-        sock = self._socket
-        return isinstance(sock, socket.socket) and sock.family in _INET
-
-    def _accepts(self) -> bool:
-        """
-        May more be queued?  A producer goes on after C{loseConnection}.
-        """
-        return (
-            self._open
-            and not self._writeEnding
-            and self._error is None
-            and (not self._closing or self._producer is not None)
-        )
-
-    def _writeLater(self, data: bytes) -> None:
-        """
-        C{write} when something waits or has ended.
-        """
-        if data and self._accepts():
-            self._keep(data)
-
-    def _keep(self, rest: bytes | memoryview | FileRegion | Pipe) -> None:
-        """
-        Keep what the kernel did not take.
-        """
-        if self._queue is None:
-            self._queue = self.queueFactory(self._socket)
-        self._queue.add(rest)
-        self._kept()
-
-    def _kept(self) -> None:
-        """
-        The queue has grown.
-        """
-        self.pending = cast("SendQueue", self._queue).size
-        self._writable = False
-        self._watchWrite()
-        if self._streaming and self.pending > self.highWater:
-            self._pauseProducer()
-
-    def _writeFailed(self, error: TransportFailed) -> None:
-        """
-        A write found an error: the reactor will call, and then the protocol is told.
-        """
-        self._error = error
-        self._writable = False
-        self._dropQueue()
-        self._watchWrite()
-
     def doWrite(self) -> None:
         """
         Send what waits.  Called by the reactor.
         """
         if not self._open:
             return
+        self.sendTogether()
         queue = self._queue
         if queue is not None:
             try:
@@ -494,11 +314,12 @@ class SocketTransport(ConnectedSocket):
         """
         Send what waits, then close.  Nothing is received any more.
 
-        C{connectionLost} is told later, never from here.  A peer that does not read
-        keeps the connection open: whose time it is sets a deadline.
+        C{connectionLost} is told later, never from here.  A peer that reads nothing
+        for C{CLOSING_TIMEOUT} loses the rest.
         """
         if not self._open or self._closing:
             return
+        self.sendTogether()
         self._reading = False
         if self._queue is None and self._producer is None and self._error is None:
             self._closeLater(_done)
@@ -506,6 +327,22 @@ class SocketTransport(ConnectedSocket):
         self._closing = True
         self._unwatchRead()
         self._watchWrite()
+        self._awaitProgress()
+
+    def _awaitProgress(self) -> None:
+        """
+        Give a closing connection up unless it takes something in time.
+        """
+        self._closingCall = self._reactor.callLater(
+            CLOSING_TIMEOUT, self._closingTimedOut, self.bytesSent
+        )
+
+    def _closingTimedOut(self, before: int) -> None:
+        self._closingCall = None
+        if self._producer is not None or self.bytesSent != before:
+            self._awaitProgress()
+        else:
+            self.abortConnection()
 
     def abortConnection(self) -> None:
         """
@@ -521,6 +358,7 @@ class SocketTransport(ConnectedSocket):
         """
         if not self._open or self._writeEnding or self._closing:
             return
+        self.sendTogether()
         self._writeEnding = True
         self._writable = False
         # The protocol is told of the end, so this waits for the reactor, too.
@@ -570,6 +408,7 @@ class SocketTransport(ConnectedSocket):
         """
         Leave the socket, open, to the caller; the protocol is told nothing.
         """
+        self.sendTogether()
         self._detach()
         self._protocol = None
         return self._socket
@@ -579,18 +418,13 @@ class SocketTransport(ConnectedSocket):
         Leave the reactor; nothing of the protocol's is called from here on.
         """
         self._open = self._writable = self._reading = False
+        self._together = None
+        if self._closingCall is not None:
+            self._closingCall.cancel()
+            self._closingCall = None
         self._unwatchRead()
         self._unwatchWrite()
         self._dropQueue()
-
-    def _dropQueue(self) -> None:
-        """
-        What waits is never sent.
-        """
-        queue, self._queue = self._queue, None
-        if queue is not None:
-            queue.drop()
-        self.pending = 0
 
     def _closeLater(self, reason: Failure) -> None:
         """
@@ -611,6 +445,7 @@ class SocketTransport(ConnectedSocket):
         End, from inside an event of our own.
         """
         if self._open:
+            self.sendTogether()
             self._detach()
             self._finish(reason)
 
@@ -718,16 +553,6 @@ class SocketTransport(ConnectedSocket):
             self._watchedRead = False
             self._reactor.removeReader(self)
 
-    def _watchWrite(self) -> None:
-        if not self._watchedWrite:
-            self._watchedWrite = True
-            self._reactor.addWriter(self)
-
-    def _unwatchWrite(self) -> None:
-        if self._watchedWrite:
-            self._watchedWrite = False
-            self._reactor.removeWriter(self)
-
     def pauseProducing(self) -> None:
         """
         Deliver no more data.  Once paused, pausing again does nothing.
@@ -741,44 +566,3 @@ class SocketTransport(ConnectedSocket):
         if self._open and not self._readEnded and not self._closing:
             self._reading = True
             self._watchRead()
-
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        """
-        Let C{producer} write, as fast as the other side takes it.
-
-        @param streaming: a push producer, paused above C{highWater} and resumed when
-            all is sent; else a pull producer, resumed each time when all is sent.
-        @raise RuntimeError: there is one already.
-        """
-        if self._producer is not None:
-            raise RuntimeError(
-                f"Cannot register producer {producer!r}: {self._producer!r} was never"
-                " unregistered."
-            )
-        if not self._open:
-            producer.stopProducing()
-            return
-        self._producer = cast("IPushProducer | IPullProducer", producer)
-        self._streaming = streaming
-        self._producerPaused = False
-        if not streaming:
-            self._watchWrite()
-            self._producer.resumeProducing()
-        elif self.pending > self.highWater:
-            self._pauseProducer()
-
-    def unregisterProducer(self) -> None:
-        """
-        The producer has written everything.
-        """
-        if self._producer is None:
-            return
-        self._producer = None
-        self._streaming = self._producerPaused = False
-        if self._open and self._closing:
-            self._watchWrite()
-
-    def _pauseProducer(self) -> None:
-        if not self._producerPaused:
-            self._producerPaused = True
-            cast("IPushProducer", self._producer).pauseProducing()
