@@ -11,10 +11,11 @@ from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_upstream.net.ending import CLOSING_TIMEOUT
 from twisted_upstream.net.round import MOST, ROUND
 from twisted_upstream.net.sendqueue import TransportFailed
 from twisted_upstream.net.splice import Pipes
-from twisted_upstream.net.transport import CLOSING_TIMEOUT, SocketTransport
+from twisted_upstream.net.transport import SocketTransport
 
 from .reactors import OnLeanEPoll, RecordingReactor
 from .transports import Recorder, Stranger, TransportCase, drain
