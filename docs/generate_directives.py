@@ -20,7 +20,7 @@ sys.path.insert(0, str(CHECKOUT))
 
 from twisted_upstream.config.directive import Directive, Where  # noqa: E402
 from twisted_upstream.config.known import notSupported  # noqa: E402
-from twisted_upstream.process.cycle import makeGrammar  # noqa: E402
+from twisted_upstream.process.grammar import makeGrammar  # noqa: E402
 from twisted_upstream.process.modules import NGINX_VERSION  # noqa: E402
 from twisted_upstream.upstream.retry import HTTP_WORDS  # noqa: E402
 

@@ -28,8 +28,8 @@ from twisted_upstream.config.known import notSupported
 from twisted_upstream.interfaces import IBalancer, IDialect
 from twisted_upstream.plugins import find
 from twisted_upstream.process.cli import DEFAULT_CONFIGURATION, parseCommandLine
-from twisted_upstream.process.cycle import makeGrammar
 from twisted_upstream.process.demo import readPort
+from twisted_upstream.process.grammar import makeGrammar
 from twisted_upstream.process.twistd import Options
 
 DOCS = CHECKOUT / "docs"

@@ -19,7 +19,8 @@ from twisted_upstream.balance.sticky_learn import Sessions, StickyLearn
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.logs import ErrorLogLine, Logs
 from twisted_upstream.net.listeners import ListenError
-from twisted_upstream.process.cycle import Configuration, Cycle, loadConfiguration
+from twisted_upstream.process.configuration import Configuration, loadConfiguration
+from twisted_upstream.process.cycle import Cycle
 from twisted_upstream.upstream.group import UpstreamGroup
 from twisted_upstream.upstream.services import Found, Target
 from twisted_upstream.upstream.watch import WatchedServer

@@ -19,8 +19,9 @@ from tests.test_logs import folderFor
 from twisted_upstream.config.nodes import ConfigError, Problem
 from twisted_upstream.logs import Console, ErrorLogLine, LogOpenError, Logs
 from twisted_upstream.process.daemon import StartError
+from twisted_upstream.process.generation import Generation
 from twisted_upstream.process.options import MainOptions
-from twisted_upstream.process.service import Generation, UpstreamService, eventMethod
+from twisted_upstream.process.service import UpstreamService, eventMethod
 
 
 class EPollReactor(Clock):

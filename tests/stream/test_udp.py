@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.datagrams import UDPCase
 from twisted_upstream.config.syntax import ConfigError, parse
-from twisted_upstream.process.cycle import makeGrammar
+from twisted_upstream.process.grammar import makeGrammar
 
 LISTEN = "listen 192.0.2.254:53 udp;"
 

@@ -17,7 +17,7 @@ from twisted_upstream.config.syntax import parse
 from twisted_upstream.logs import ErrorLogLine, Logs
 from twisted_upstream.net.sockaddr import Sockaddr, sockaddrName
 from twisted_upstream.net.transport import SocketTransport
-from twisted_upstream.process.cycle import makeGrammar
+from twisted_upstream.process.grammar import makeGrammar
 from twisted_upstream.stream.build import StreamBuild
 from twisted_upstream.stream.tcp import TCPSession
 from twisted_upstream.upstream.connection import UpstreamFactory

@@ -11,7 +11,7 @@ from tests.support.fakerequest import messages
 from tests.support.memory import MemoryHTTP
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.config.syntax import parse
-from twisted_upstream.process.cycle import makeGrammar
+from twisted_upstream.process.grammar import makeGrammar
 from twisted_upstream.upstream.options import parseServer
 
 

@@ -17,7 +17,9 @@ from ..config.nodes import Document, Node
 from ..http.build import HTTPBuild
 from ..interfaces import ILogTarget
 from ..logs import LEVELS, Logs
-from ..process.cycle import Configuration, Cycle, makeGrammar
+from ..process.configuration import Configuration
+from ..process.cycle import Cycle
+from ..process.grammar import makeGrammar
 from ..upstream.asker import Asker
 from ..upstream.group import UpstreamGroup
 

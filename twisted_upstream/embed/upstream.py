@@ -21,7 +21,8 @@ from ..config.directive import Where, bind
 from ..config.nodes import Document, Node
 from ..config.syntax import parse
 from ..interfaces import IBalancer
-from ..process.cycle import makeGrammar, readDocument
+from ..process.configuration import readDocument
+from ..process.grammar import makeGrammar
 from ..upstream.options import UpstreamOptions, parseServer
 from .arguments import (
     ArgumentError,

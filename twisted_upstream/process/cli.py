@@ -174,7 +174,7 @@ def showVersion(command: CommandLine) -> None:
     if command.help:
         write(HELP)
     if command.arguments:
-        from .cycle import makeGrammar
+        from .grammar import makeGrammar
 
         for line in configureArguments(makeGrammar()):
             write(line + "\n")

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from ..config.syntax import Problem
     from ..interfaces import ILogTarget
     from .cli import CommandLine
-    from .cycle import Configuration
-    from .service import Generation, UpstreamService
+    from .configuration import Configuration
+    from .generation import Generation
+    from .service import UpstreamService
 
 
 # ---- complaints ------------------------------------------------------------------
@@ -84,7 +85,7 @@ def load(command: CommandLine) -> Configuration:
 
     @raise ConfigError: with all its problems.
     """
-    from .cycle import loadConfiguration
+    from .configuration import loadConfiguration
 
     return loadConfiguration(
         command.path, command.fullPrefix, command.directives, command.errorLogPath
@@ -120,7 +121,7 @@ def makeGeneration(
     @raise ConfigError: it describes what cannot be built.
     """
     from .cycle import Cycle
-    from .service import Generation
+    from .generation import Generation
 
     options = configuration.root.of(MainOptions)
     return Generation(

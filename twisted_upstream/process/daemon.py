@@ -1,6 +1,6 @@
 """
 What the process does to itself: goes into the background, writes its number, takes
-limits, becomes another user.
+limits, becomes another user, sends standard error into a file.
 
 nginx: os/unix/ngx_daemon.c, core/ngx_cycle.c (ngx_create_pidfile),
 os/unix/ngx_process_cycle.c (ngx_worker_process_init)
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 import resource
 import sys
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from ..logs import describe
 
 if TYPE_CHECKING:
-    from ..logs import ErrorLog
+    from ..logs import ErrorLog, LogFile, Logs
     from .options import Account, MainOptions
 
 
@@ -224,3 +225,26 @@ def becomeUser(account: Account, descriptors: Iterable[int]) -> None:
         os.setuid(account.uid)
     except OSError as e:
         raise StartError(f"{call} failed{describe(e)}") from None
+
+
+def changeProcess(options: MainOptions, logs: Logs) -> None:
+    """
+    Set limits, then give up root if the configuration names a user.  What was loaded
+    by now remains: no garbage collection looks at it again, as that takes CPython as
+    long as a thousand requests.
+
+    @raise StartError: the directory or the user is not to be had.
+    """
+    applyLimits(options, logs.main)
+    if options.user is not None:
+        becomeUser(options.user, logs.descriptors)
+    gc.collect()
+    if hasattr(gc, "freeze"):
+        gc.freeze()
+
+
+def redirectStderr(file: LogFile) -> None:
+    """
+    Make descriptor 2 the same file.
+    """
+    os.dup2(file.fd, 2)

@@ -10,98 +10,26 @@ nginx: os/unix/ngx_process_cycle.c, os/unix/ngx_process.c (ngx_signal_handler)
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import resource
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.python.failure import Failure
 
 from ..config.syntax import ConfigError
-from ..logs import LogFile
-from .daemon import PidFile, StartError, applyLimits, becomeUser
+from .daemon import PidFile, StartError, changeProcess, redirectStderr
+from .generation import Generation
 from .modules import NGINX_VERSION
 from .observer import compactFailure
 from .signals import MEANING, OBEYED
 
 if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IDelayedCall
-
-    from ..config.syntax import Problem
     from ..logs import ErrorLog, Logs
     from .options import MainOptions
-
-
-class Serving(Protocol):
-    """
-    What is needed of a L{Cycle<twisted_upstream.process.cycle.Cycle>}.
-    """
-
-    def open(self, previous: Any) -> None:
-        """
-        Bind what C{previous} does not hand over; all or nothing.
-        """
-
-    def start(self) -> None:
-        """
-        Begin accepting.
-        """
-
-    def drain(self) -> Deferred[None]:
-        """
-        Stop accepting; fires when the last request has ended.
-        """
-
-    def stop(self) -> None:
-        """
-        Close everything at once.
-        """
-
-    def reopenLogs(self) -> None:
-        """
-        Open all log files anew.
-        """
-
-
-@dataclass(eq=False)
-class Generation:
-    """
-    One configuration on its way through the process.
-
-    @ivar pidPath: absolute.
-    @ivar warnings: what the configuration was warned of.
-    """
-
-    cycle: Serving
-    logs: Logs
-    options: MainOptions
-    pidPath: str
-    warnings: Sequence[Problem] = ()
-    shutdownTimer: IDelayedCall | None = field(default=None, repr=False)
-
-    @property
-    def log(self) -> ErrorLog:
-        """
-        The main error log.
-        """
-        return self.logs.main
-
-
-def eventMethod(reactor: object) -> str:
-    """
-    Nginx's word for how the reactor asks for events: C{epoll}.
-    """
-    name = type(reactor).__name__.lower()
-    for word in ("epoll", "kqueue", "asyncio", "poll", "select"):
-        if word in name:
-            return word
-    return name.removesuffix("reactor") or "unknown"
 
 
 class UpstreamService(Service):
@@ -451,24 +379,12 @@ class UpstreamService(Service):
         self._close()
 
 
-def changeProcess(options: MainOptions, logs: Logs) -> None:
+def eventMethod(reactor: object) -> str:
     """
-    Set limits, then give up root if the configuration names a user.  What was loaded
-    by now remains: no garbage collection looks at it again, as that takes CPython as
-    long as a thousand requests.
-
-    @raise StartError: the directory or the user is not to be had.
+    Nginx's word for how the reactor asks for events: C{epoll}.
     """
-    applyLimits(options, logs.main)
-    if options.user is not None:
-        becomeUser(options.user, logs.descriptors)
-    gc.collect()
-    if hasattr(gc, "freeze"):
-        gc.freeze()
-
-
-def redirectStderr(file: LogFile) -> None:
-    """
-    Make descriptor 2 the same file.
-    """
-    os.dup2(file.fd, 2)
+    name = type(reactor).__name__.lower()
+    for word in ("epoll", "kqueue", "asyncio", "poll", "select"):
+        if word in name:
+            return word
+    return name.removesuffix("reactor") or "unknown"

@@ -14,14 +14,7 @@ from twisted.python import usage
 from ..config.syntax import ConfigError
 from ..logs import Console
 from .cli import DEFAULT_CONFIGURATION, CommandLine, theReactor
-from .commands import (
-    complain,
-    load,
-    makeGeneration,
-    makeLogs,
-    startupLog,
-    test,
-)
+from .commands import complain, load, makeGeneration, makeLogs, startupLog, test
 from .observer import LoggerTarget
 from .service import UpstreamService
 from .signals import SignalHandlers
@@ -29,8 +22,8 @@ from .signals import SignalHandlers
 if TYPE_CHECKING:
     from twisted.application.service import IService
 
-    from .cycle import Configuration
-    from .service import Generation
+    from .configuration import Configuration
+    from .generation import Generation
 
 # What the configuration says in vain, and who says it instead.
 GIVES_WAY = {

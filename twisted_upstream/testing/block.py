@@ -18,7 +18,7 @@ from ..http.server import HTTPServerFactory
 from ..logs import ErrorLogLine, Logs
 from ..net.sockaddr import Sockaddr
 from ..net.transport import SocketTransport
-from ..process.cycle import makeGrammar
+from ..process.grammar import makeGrammar
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings, UpstreamGroup
 from ..variables import Variables

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..balance.peers import Peer
 from ..config.syntax import Document, Node, parse
-from ..process.cycle import includeFrom
+from ..process.configuration import includeFrom
 from .block import MemoryHTTP
 from .clients import Answer, Call, requestBytes
 from .load import Load
