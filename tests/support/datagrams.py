@@ -231,7 +231,7 @@ class MemoryUDP(MemoryStream):
         """
         Those that are open.
         """
-        return [each for factory in self.factories for each in factory.sessions]
+        return [each for factory in self.factories for each in factory.clients]
 
     def shutDown(self) -> list[str]:
         """

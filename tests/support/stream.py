@@ -204,7 +204,7 @@ class MemoryStream:
         """
         Those that are open.
         """
-        return [each for factory in self.factories for each in factory.sessions]
+        return [each for factory in self.factories for each in factory.clients]
 
     def server(self) -> MemorySocket:
         """

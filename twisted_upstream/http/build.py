@@ -43,6 +43,7 @@ from ..variables import Value, Variables
 from ..wire.http1 import HeadLimits
 from ..wire.proxy_protocol import readProxyHeader
 from .browsers import compileDisabled
+from .factory import HTTPServerFactory
 from .filters import Filters
 from .listen import ServerOptions, defaultPort
 from .location import Location, Locations
@@ -61,7 +62,6 @@ from .phases.ssi import compileSSI
 from .phases.static import compileStatic
 from .phases.try_files import compileTryFiles
 from .routing import Address, ServedBy, Server
-from .server import HTTPServerFactory
 from .variables import addVariables
 
 if TYPE_CHECKING:

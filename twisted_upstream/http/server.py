@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol,
-    IProtocol,
-    IProtocolFactory,
-)
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
 from zope.interface import implementer
 
 from ..net.sockaddr import addressText, binaryAddress
 from ..wire.http1 import BadRequest, parseRequest
+from .lingering import LingeringClose, RestOfBody
+from .proxy_header import ProxyHeader
 from .request import Request
 
 if TYPE_CHECKING:
@@ -28,8 +26,9 @@ if TYPE_CHECKING:
     from ..net.deadline import Deadline
     from ..net.sockaddr import Sockaddr
     from ..net.transport import SocketTransport
+    from .factory import HTTPServerFactory
     from .location import Location
-    from .routing import Address, ServedBy
+    from .routing import Address
 
 #: Bytes of further requests that a client may send ahead.
 _AHEAD = 64 * 1024
@@ -59,8 +58,6 @@ class HTTPServerProtocol:
         "_idle",
         "_keep",
         "_looping",
-        "_lingerTimeout",
-        "_lingerUntil",
         "_paused",
         "_pipelined",
         "address",
@@ -104,7 +101,7 @@ class HTTPServerProtocol:
         self.proxied: Any = None
         self.tls: Any = None
         self.default = address.default
-        self.dataReceived: Callable[[bytes], None] = self._headReceived
+        self.dataReceived: Callable[[bytes], None] = self.headReceived
         self.ended: Callable[[BaseException | None], None] = self._inputEnded
 
     def makeConnection(self, transport: Any) -> None:
@@ -122,9 +119,9 @@ class HTTPServerProtocol:
             # Else that was done before the handshake.
             self.begin(self.transport.peerName)
             if self.address.proxyProtocol is not None:
-                self.dataReceived = self._proxyHeaderReceived
-        self.factory.connections.add(self)
-        self.deadline.expired = self._timedOut
+                ProxyHeader(self)
+        self.factory.clients.add(self)
+        self.deadline.expired = self.timedOut
 
     def begin(self, peerName: Sockaddr) -> None:
         """
@@ -139,27 +136,10 @@ class HTTPServerProtocol:
 
     # ---- reading requests -----------------------------------------------------------
 
-    def _proxyHeaderReceived(self, data: bytes) -> None:
+    def headReceived(self, data: bytes) -> None:
         """
-        The PROXY header that comes first where C{listen} says so.
+        More of the next request's head.
         """
-        data = self._ahead + data
-        try:
-            found = self.address.proxyProtocol(data)
-        except ValueError as e:
-            self._logError("error", str(e))
-            self.close()
-            return
-        if found is None:
-            self._ahead = data
-            return
-        self.proxied, size = found
-        self._ahead = b""
-        self.dataReceived = self._headReceived
-        if size < len(data):
-            self._headReceived(data[size:])
-
-    def _headReceived(self, data: bytes) -> None:
         if self._ahead:
             data = self._ahead + data
         self._ahead = data
@@ -202,7 +182,7 @@ class HTTPServerProtocol:
                 request = Request(self, head, head.requestLine)
                 self.requests += 1
                 self.request = request
-                self.dataReceived = self._aheadReceived
+                self.dataReceived = self.aheadReceived
                 request.start()
         finally:
             self._looping = False
@@ -212,9 +192,9 @@ class HTTPServerProtocol:
     def _begin(self, request: Request) -> None:
         self.requests += 1
         self.request = request
-        self.dataReceived = self._aheadReceived
+        self.dataReceived = self.aheadReceived
 
-    def _aheadReceived(self, data: bytes) -> None:
+    def aheadReceived(self, data: bytes) -> None:
         """
         More while a request is under way: its body, or the next request.
         """
@@ -273,18 +253,9 @@ class HTTPServerProtocol:
                 if self.request is not request:
                     return
                 if not body.complete and not body.failed:
-                    self.deadline.expired = self._lingered
-                    self._lingerUntil = (
-                        self.factory.seconds() + request.location.lingeringTime
-                    )
-                    self._waitForRest(request)
-                    self.dataReceived = self._restReceived
+                    RestOfBody(self, request)
                     return
-        self._requestEnded(request)
-
-    def _waitForRest(self, request: Any) -> None:
-        left = self._lingerUntil - self.factory.seconds()
-        self.deadline.set(max(0.0, min(left, request.location.lingeringTimeout)))
+        self.requestEnded(request)
 
     def bodyDiscarded(self) -> None:
         """
@@ -292,24 +263,12 @@ class HTTPServerProtocol:
         """
         request = self.request
         request.keepalive = False
-        self._requestEnded(request)
+        self.requestEnded(request)
 
-    def _restReceived(self, data: bytes) -> None:
+    def requestEnded(self, request: Request) -> None:
         """
-        The rest of a body that nobody wants.
+        The request is over, and so is what the client sent of it: go on, or close.
         """
-        self._aheadReceived(data)
-        request = self.request
-        if request is None:
-            return
-        body = request.body
-        if body.complete or body.failed:
-            self.deadline.expired = self._timedOut
-            self._requestEnded(request)
-        else:
-            self._waitForRest(request)
-
-    def _requestEnded(self, request: Request) -> None:
         self.request = None
         self._body = None
         body = request.body
@@ -321,7 +280,7 @@ class HTTPServerProtocol:
             return
         self._idle = True
         self._pipelined = bool(self._ahead)
-        self.dataReceived = self._headReceived
+        self.dataReceived = self.headReceived
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
@@ -346,26 +305,9 @@ class HTTPServerProtocol:
             and not self.isHalfClosed
         ):
             self._ahead = b""
-            self.dataReceived = self._lingering
-            self.ended = self._lingeredOut
-            self.deadline.expired = self._lingered
-            self._lingerUntil = self.factory.seconds() + location.lingeringTime
-            self._lingerTimeout = location.lingeringTimeout
-            self.deadline.set(min(location.lingeringTimeout, location.lingeringTime))
-            self.transport.loseWriteConnection()
-            self.transport.resumeProducing()
+            LingeringClose(self, location)
         else:
             self.close()
-
-    def _lingering(self, data: bytes) -> None:
-        left = self._lingerUntil - self.factory.seconds()
-        self.deadline.set(max(0.0, min(left, self._lingerTimeout)))
-
-    def _lingeredOut(self, reason: BaseException | None) -> None:
-        self.close()
-
-    def _lingered(self) -> None:
-        self.close()
 
     def close(self) -> None:
         """
@@ -401,7 +343,10 @@ class HTTPServerProtocol:
         else:
             self.request.keepalive = False
 
-    def _timedOut(self) -> None:
+    def timedOut(self) -> None:
+        """
+        The client has taken too long with whatever it is to do now.
+        """
         request = self.request
         if request is not None:
             request.timedOut()
@@ -410,7 +355,7 @@ class HTTPServerProtocol:
             self._abandon(408, "client timed out", 110)
             return
         if not self.requests:
-            self._logError("info", "client timed out", 110, "waiting for request")
+            self.logError("info", "client timed out", 110, "waiting for request")
         self.close()
 
     def readConnectionLost(self) -> None:
@@ -428,7 +373,7 @@ class HTTPServerProtocol:
         """
         The connection is gone.
         """
-        self.factory.connectionGone(self)
+        self.factory.clientGone(self)
         ended, self.ended = self.ended, _nobody
         ended(reason.value)
         self.deadline.drop()
@@ -460,9 +405,12 @@ class HTTPServerProtocol:
         self._begin(request)
         request.abandon(status, message, number)
 
-    def _logError(
+    def logError(
         self, level: str, message: str, number: int = 0, action: str = ""
     ) -> None:
+        """
+        Log what no request is to blame for.
+        """
         self.factory.logError(self, level, message, number, action)
 
     @property
@@ -506,104 +454,4 @@ def _nobody(reason: BaseException | None) -> None:
 def _ignored(data: bytes) -> None:
     """
     Who receives after the end: nothing comes then.
-    """
-
-
-@implementer(IProtocolFactory)
-class HTTPServerFactory:
-    """
-    Makes the protocols of one listening address.
-
-    @ivar connections: those that are open.
-    @ivar closing: the server shuts down: no connection is kept after its response.
-    """
-
-    noisy = False
-
-    def __init__(self, served: ServedBy, address: Address) -> None:
-        """
-        @param served: what all addresses of a configuration share.
-        @param address: its servers and limits.
-        """
-        self.address = address
-        # Those that shake hands yet are no protocols, but end in the same ways.
-        self.connections: set[Any] = set()
-        self.closing = False
-        self.served = served
-        self.seconds = served.seconds
-        self.nextNumber = served.nextNumber
-        self._emptied: Callable[[], None] | None = None
-
-    def doStart(self) -> None:
-        """
-        Part of C{IProtocolFactory}: nothing to start.
-        """
-
-    def doStop(self) -> None:
-        """
-        Part of C{IProtocolFactory}: nothing to stop.
-        """
-
-    def buildProtocol(self, addr: object = None) -> HTTPServerProtocol:
-        """
-        The protocol for a new connection.
-        """
-        return HTTPServerProtocol(
-            self, self.address, self.served.deadlines.new(_noTime)
-        )
-
-    def connectionGone(self, protocol: Any) -> None:
-        """
-        One connection less.
-        """
-        self.connections.discard(protocol)
-        if not self.connections and self._emptied is not None:
-            emptied, self._emptied = self._emptied, None
-            emptied()
-
-    def drain(self, emptied: Callable[[], None]) -> None:
-        """
-        Close idle connections, and the others after their responses; then call
-        C{emptied}.
-        """
-        self.closing = True
-        self._emptied = emptied
-        for protocol in list(self.connections):
-            protocol.drain()
-        if not self.connections and self._emptied is not None:
-            self._emptied = None
-            emptied()
-
-    def stop(self) -> None:
-        """
-        Close all connections at once.
-        """
-        self.closing = True
-        for protocol in list(self.connections):
-            protocol.abort()
-
-    def logError(
-        self,
-        protocol: HTTPServerProtocol,
-        level: str,
-        message: str,
-        number: int,
-        action: str,
-    ) -> None:
-        """
-        Write to the error log of the default server what no request is to blame for.
-        """
-        log = self.address.default.root.errorLog
-        if log.enabled(level):
-            suffix = (
-                f"{f' while {action}' if action else ''}"
-                f", client: {protocol.addressText.decode()}"
-                f", server: {self.address.name}"
-            )
-            log.write(level, message, number, protocol.number, suffix)
-
-
-def _noTime() -> None:
-    """
-    What the deadline of a connection does before it is made.
     """

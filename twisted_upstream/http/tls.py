@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from ..tls.context import Context
     from ..tls.ocsp import OCSPChecker
     from ..wire.client_hello import ClientHello
+    from .factory import HTTPServerFactory
     from .request import Request
     from .routing import Server
-    from .server import HTTPServerFactory, HTTPServerProtocol
+    from .server import HTTPServerProtocol
 
 #: OpenSSL takes no longer name.
 _MOST_NAME = 255
@@ -253,7 +254,7 @@ class HTTPAccept(Accept):
         """
         Begin: the first bytes are often there already.
         """
-        self._factory.connections.add(self)
+        self._factory.clients.add(self)
         self.receive()
 
     # ---- the way --------------------------------------------------------------------
@@ -384,7 +385,7 @@ class HTTPAccept(Accept):
         protocol = self._protocol
         transport.protocol = protocol
         protocol.makeConnection(transport)
-        self._factory.connections.discard(self)
+        self._factory.clients.discard(self)
         transport.resumeProducing()
         # The first request often comes with the end of the handshake.
         transport.doRead()
@@ -405,7 +406,7 @@ class HTTPAccept(Accept):
 
     def _over(self) -> None:
         self._protocol.deadline.drop()
-        self._factory.connectionGone(self)
+        self._factory.clientGone(self)
 
     def _say(self, message: str, number: int = 0) -> None:
         self._factory.logError(

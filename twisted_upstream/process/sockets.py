@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..http.build import HTTPBuild, Socket
-from ..http.server import HTTPServerFactory
+from ..http.factory import HTTPServerFactory
 from ..net.datagrams import DatagramListener, openDatagrams
 from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
 from ..net.sockaddr import Sockaddr, familyOf, sockaddrName

@@ -10,14 +10,11 @@ import errno
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol,
-    IProtocol,
-    IProtocolFactory,
-)
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
 from zope.interface import implementer
 
 from ..net.sockaddr import sockaddrName
+from ..upstream.clients import ClientFactory, noTime
 from ..upstream.relay import End, Relay
 from ..wire.proxy_protocol import readProxyHeader
 from .content import MAX_PASSES
@@ -40,12 +37,6 @@ if TYPE_CHECKING:
 
 #: Seconds that sending a text may take.  nginx has it as a number, too.
 _RETURN_TIMEOUT = 5.0
-
-
-def _noTime() -> None:
-    """
-    What a deadline does that nobody has set.
-    """
 
 
 @implementer(IProtocol, IHalfCloseableProtocol)
@@ -122,7 +113,7 @@ class TCPSession(Session):
 
         nginx: C{ngx_stream_init_connection()}
         """
-        self.factory.sessions.add(self)
+        self.factory.clients.add(self)
         server = self.server
         if server.logsInfo:
             server.errorLog.write(
@@ -285,7 +276,7 @@ class TCPSession(Session):
             return
         self.deadline.drop()
         self.transport.drained = None
-        self.factory.sessionEnded(self)
+        self.factory.clientGone(self)
         if gate is not None and self.transport is gate.raw:
             gate.leave()
         take(self.transport, sockaddr, self.early, self.passes + 1)
@@ -304,7 +295,7 @@ class TCPSession(Session):
             transport.abortConnection()
         else:
             transport.loseConnection()
-        self.factory.sessionEnded(self)
+        self.factory.clientGone(self)
 
     # ---- what the transport tells ---------------------------------------------------
 
@@ -428,64 +419,21 @@ class TCPUpstream(UpstreamSession):
         self.finalize(OK)
 
 
-@implementer(IProtocolFactory)
-class TCPFactory:
+class TCPFactory(ClientFactory):
     """
     Makes the sessions of one listening address.
-
-    @ivar sessions: those that are open.
     """
-
-    noisy = False
 
     def __init__(self, served: Served, address: StreamAddress) -> None:
         """
         @param served: what all addresses of a configuration share.
         """
+        super().__init__(served)
         self.address = address
-        self.served = served
-        self.sessions: set[TCPSession] = set()
-        self._emptied: Callable[[], None] | None = None
-
-    def doStart(self) -> None:
-        """
-        Part of C{IProtocolFactory}: nothing to start.
-        """
-
-    def doStop(self) -> None:
-        """
-        Part of C{IProtocolFactory}: nothing to stop.
-        """
 
     def buildProtocol(self, addr: object = None) -> TCPSession:
         """
         The session of a new connection.
         """
         served = self.served
-        return TCPSession(self, served, self.address, served.deadlines.new(_noTime))
-
-    def sessionEnded(self, session: TCPSession) -> None:
-        """
-        One session less.
-        """
-        self.sessions.discard(session)
-        if not self.sessions and self._emptied is not None:
-            emptied, self._emptied = self._emptied, None
-            emptied()
-
-    def drain(self, emptied: Callable[[], None]) -> None:
-        """
-        Call C{emptied} when the last session has ended: as it likes, nobody hurries it.
-        """
-        if self.sessions:
-            self._emptied = emptied
-        else:
-            emptied()
-
-    def stop(self) -> None:
-        """
-        End all sessions at once.
-        """
-        message = "" if self._emptied is None else "shutdown timeout"
-        for session in list(self.sessions):
-            session.abort(message)
+        return TCPSession(self, served, self.address, served.deadlines.new(noTime))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..net.datagrams import REMOTE_ERRORS
 from ..net.sockaddr import sockaddrName
+from ..upstream.clients import Clients
 from .session import OK, Session
 from .udp_upstream import UDPUpstream
 
@@ -77,7 +78,7 @@ class UDPSession(Session):
 
         nginx: C{ngx_stream_init_connection()}
         """
-        self._factory.sessions.add(self)
+        self._factory.clients.add(self)
         if self.connectionPeer:
             # Who has no address always is somebody new.
             self._factory.bound[self.connectionPeer, self._local] = self
@@ -195,7 +196,7 @@ class UDPSession(Session):
         """
         self.received = _ignored
         self.unbind()
-        self._factory.sessionEnded(self)
+        self._factory.clientGone(self)
 
 
 def _ignored(datagram: bytes) -> None:
@@ -204,11 +205,10 @@ def _ignored(datagram: bytes) -> None:
     """
 
 
-class UDPFactory:
+class UDPFactory(Clients):
     """
     Makes the sessions of one listening address.
 
-    @ivar sessions: those that are open.
     @ivar bound: those that get their clients' next datagrams, by the client's address
         and the one that it sends to.
     @ivar isDraining: are they to end soon?
@@ -219,14 +219,12 @@ class UDPFactory:
         """
         @param served: what all addresses of a configuration share.
         """
+        super().__init__(served)
         self.address = address
-        self.served = served
-        self.sessions: set[UDPSession] = set()
         self.bound: dict[tuple[Sockaddr, Sockaddr], UDPSession] = {}
         self.isDraining = False
         self.maxSessions = MAX_SESSIONS
         self._isFull = False
-        self._emptied: Callable[[], None] | None = None
 
     def datagramReceived(
         self,
@@ -244,7 +242,7 @@ class UDPFactory:
         if session is not None:
             session.received(datagram)
             return
-        if len(self.sessions) >= self.maxSessions:
+        if len(self.clients) >= self.maxSessions:
             self._complain()
             return
         self._isFull = False
@@ -259,32 +257,12 @@ class UDPFactory:
             log = self.address.default.errorLog
             log.write("alert", f"{self.maxSessions} udp sessions are not enough")
 
-    def sessionEnded(self, session: UDPSession) -> None:
-        """
-        One session less.
-        """
-        self.sessions.discard(session)
-        if not self.sessions and self._emptied is not None:
-            emptied, self._emptied = self._emptied, None
-            emptied()
-
     def drain(self, emptied: Callable[[], None]) -> None:
         """
         Call C{emptied} when the last session has ended: at once, where the socket is
         closed; else when there is nothing more to expect from servers.
         """
         self.isDraining = True
-        for session in list(self.sessions):
+        for session in list(self.clients):
             session.drain()
-        if self.sessions:
-            self._emptied = emptied
-        else:
-            emptied()
-
-    def stop(self) -> None:
-        """
-        End all sessions at once.
-        """
-        message = "" if self._emptied is None else "shutdown timeout"
-        for session in list(self.sessions):
-            session.abort(message)
+        super().drain(emptied)

@@ -13,8 +13,8 @@ from typing import Any
 from ..balance.peers import Peer
 from ..config.syntax import Document, parse
 from ..http.build import HTTPBuild
+from ..http.factory import HTTPServerFactory
 from ..http.routing import ServedBy
-from ..http.server import HTTPServerFactory
 from ..logs import ErrorLogLine, Logs
 from ..net.sockaddr import Sockaddr
 from ..net.transport import SocketTransport
