@@ -52,6 +52,7 @@ class Client:
     @ivar exchange: with the server that was asked last.
     @ivar action: what is being done, for the error log.
     @ivar pipelined: did it come together with the request before it?
+    @ivar isSubrequest: is its response a part of another one's?
     @ivar realPeer: the address of the connection, when that of the client is another.
     """
 
@@ -64,6 +65,7 @@ class Client:
     exchange: Any = None
     action = ""
     pipelined = False
+    isSubrequest = False
     realPeer: Sockaddr | None = None
     _peer: Sockaddr | None = None
     _binary: bytes | None = None

@@ -51,7 +51,7 @@ class Location:
     @ivar accessLogs: told of each request in the end.
     """
 
-    content: Callable[[Request], None]
+    content: Callable[[Any], None]
     errorPages: Callable[[Any, int], None]
     errorLog: ErrorLog
     documentRoot: Callable[[Any], bytes]

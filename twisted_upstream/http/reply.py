@@ -1,64 +1,78 @@
 """
-The response to one request on its way to the client: framing, pace, end.
+The response to one request: its head, and what it is made of.
 
-Head and first bytes of the body leave in one write.  nginx: the header, chunked and
-write filters: C{ngx_http_header_filter()}, C{ngx_http_chunked_filter()},
-C{ngx_http_write_filter()}.
+Head and first bytes of the body leave in one write.
+
+nginx: C{ngx_http_header_filter()}, C{ngx_http_range_header_filter()},
+C{ngx_http_special_response_handler()}
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..wire.body import LAST_CHUNK
-from .client import Client
+from .location import parseRate
+from .output import Output
+from .phases.conditional import selectRanges, unsatisfied
 from .phases.error_page import statusText
+from .window import Window
 
 if TYPE_CHECKING:
+    from ..upstream.request import UpstreamRequest
     from ..wire.head import ResponseHead
+    from .body import RequestBody
     from .filters import Chain
-    from .pace import Pace
-    from .window import Window
+
+_BODILESS = frozenset((100, 102, 103, 204, 304))
+
+#: Statuses that are logged, but never sent.
+_SILENT = frozenset((408, 444, 499))
+
+_ACCEPT_RANGES = re.compile(rb"\r\naccept-ranges:[^\r]*", re.I)
 
 
-class Reply(Client):
+class Reply(Output):
     """
     The client's side of L{IReply<twisted_upstream.interfaces.IReply>}.
 
-    Attributes have their first values in the class: most requests change few of them.
-
-    @ivar status: of the response being sent; 0: there is none yet.
-    @ivar headSize: bytes of its head.
-    @ivar chunked: is it sent in chunks?
-    @ivar keepalive: will the connection serve another request?
+    @ivar method: of the request; may change on internal redirects.
+    @ivar version: of the request: 9, 10 or 11.
+    @ivar body: of the request, or C{None}.
     @ivar responseHead: the response's head, once it was sent.
     @ivar isFirst: nothing has come before this response that it would show: no error,
         no X-Accel-Redirect, no edit.
-    @ivar limitRate: bytes per second that the client may get; 0: no limit; C{None}:
-        what the location says.
     @ivar flushes: each piece of the body is to be sent at once.
-    @ivar trailers: what C{add_trailer} and the server add after the body.
+    @ivar upstream: the passing under way or last.
+    @ivar upstreamFields: the fields of the last server's response.
+    @ivar upstreamTrailers: its trailers.
+    @ivar errorStatus: of the error being answered; 0: it is none.
+    @ivar plannedStatus: of a response of our own that is being made.
+    @ivar errorPage: was an error page of the configuration taken already?
+    @ivar redirectTo: the Location of a redirect of our own.
     """
 
-    method: bytes
-    version: int
-    status = 0
-    headSize = 0
-    chunked = False
-    keepalive = False
+    method = b""
+    version = 10
+    body: RequestBody | None = None
     responseHead: ResponseHead | None = None
-    headOnly = False
     isFirst = True
-    limitRate: int | None = None
     flushes = False
-    trailers = b""
-    _pace: Pace | None = None
+    upstream: UpstreamRequest | None = None
+    upstreamFields = b""
+    upstreamTrailers = b""
+    errorStatus = 0
+    plannedStatus = 0
+    errorPage = False
+    redirectTo: bytes | None = None
     _filters: Chain | None = None
     _window: Window | None = None
-    _progress = -1
-    _ended = False
-    _sentBefore = 0
+    _edits: list[Callable[[ResponseHead], None]] | None = None
+    _keptType: bytes | None = None
+    _errorFields = b""
+    _fd = -1
+    _finished = False
 
     # ---- head -----------------------------------------------------------------------
 
@@ -94,8 +108,6 @@ class Reply(Client):
         if self.headOnly:
             self._filters = None
             transport.write(data)
-            if complete or head.contentLength is not None or not self.chunked:
-                self.headOnly = True
             if complete:
                 self._endOutput()
             return
@@ -103,38 +115,6 @@ class Reply(Client):
             self._filters.start(data, body, complete)
             return
         self.sendFirst(data, body, complete)
-
-    def sendFirst(self, data: bytes, body: bytes, complete: bool) -> None:
-        """
-        Send the head as bytes, and what of the body, as the client gets it, is there.
-        """
-        location = self.location
-        if location.limitsRate is not None or self.limitRate:
-            self._startPace()
-        pace = self._pace
-        if pace is not None:
-            pace.begin(data, body)
-            if complete:
-                self.putEnd()
-            return
-        transport = self.connection.transport
-        if self.chunked:
-            if body:
-                data += b"%x\r\n%b\r\n" % (len(body), body)
-            if complete:
-                data += self._lastChunk()
-        elif body:
-            data += body
-        if data:
-            transport.write(data)
-        if transport.pending:
-            if complete:
-                self._endOutput()
-            else:
-                self._watchSending()
-        elif complete:
-            self._ended = True
-            self._finish()
 
     def _serialize(self, head: ResponseHead) -> bytes:
         status = head.status
@@ -195,6 +175,37 @@ class Reply(Client):
         trailers = self.location.trailers
         return trailers is not None and trailers.expected(self.status)
 
+    def _editHead(self, head: ResponseHead) -> None:
+        """
+        Let a response carry what earlier ones of this request have left.
+        """
+        if self._keptType is not None and not self.errorStatus:
+            if self.upstream is None or head.contentType is None:
+                head.contentType = self._keptType
+        if self._errorFields:
+            head.fields += self._errorFields
+        if self.errorStatus and self.upstream is not None:
+            # A server's response is the error page.
+            head.status = self.errorStatus
+            head.text = b""
+            if self.redirectTo is not None and head.location is None:
+                head.location = self.redirectTo
+        # Taken out: who edits usually holds the request, too.
+        edits, self._edits = self._edits, None
+        if edits is not None:
+            for edit in reversed(edits):
+                edit(head)
+
+    def addEdit(self, edit: Callable[[ResponseHead], None]) -> None:
+        """
+        Let C{edit} change the head of the response.
+        """
+        self.isFirst = False
+        if self._edits is None:
+            self._edits = [edit]
+        else:
+            self._edits.append(edit)
+
     # ---- body -----------------------------------------------------------------------
 
     def sendBody(self, data: bytes) -> None:
@@ -211,27 +222,6 @@ class Reply(Client):
             self._filters.first.putBody(data)
             return
         self.putBody(data)
-
-    def putBody(self, data: bytes) -> None:
-        """
-        More of the body as the client gets it.
-        """
-        if self._pace is not None:
-            self._pace.add(data)
-            return
-        self.writeBody(data)
-
-    def writeBody(self, data: bytes) -> None:
-        """
-        Send body without regard to the pace.
-        """
-        transport = self.connection.transport
-        if self.chunked:
-            transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-        else:
-            transport.write(data)
-        if transport.pending:
-            self._watchSending()
 
     def sendRegion(self, fd: int, offset: int, count: int) -> None:
         """
@@ -251,19 +241,6 @@ class Reply(Client):
             return
         self.writeRegion(fd, offset, count)
 
-    def writeRegion(self, fd: int, offset: int, count: int) -> None:
-        """
-        Send a part of a file without regard to the pace.
-        """
-        transport = self.connection.transport
-        if self.chunked:
-            transport.write(b"%x\r\n" % count)
-        transport.sendFile(fd, offset, count)
-        if self.chunked:
-            transport.write(b"\r\n")
-        if transport.pending:
-            self._watchSending()
-
     def canTake(self, highWater: int) -> bool:
         """
         Does the client owe no more than C{highWater} bytes?
@@ -271,15 +248,6 @@ class Reply(Client):
         if self._filters is not None:
             return self._filters.first.canPut(highWater)
         return self.canPut(highWater)
-
-    def canPut(self, highWater: int) -> bool:
-        """
-        The same of the body as the client gets it.
-        """
-        pending = self.connection.transport.pending
-        if self._pace is not None:
-            pending += self._pace.waiting
-        return pending <= highWater
 
     def whenDrained(self, callback: Callable[[], None]) -> None:
         """
@@ -290,43 +258,7 @@ class Reply(Client):
             return
         self.whenPut(callback)
 
-    def whenPut(self, callback: Callable[[], None]) -> None:
-        """
-        The same of the body as the client gets it.
-        """
-        if self._pace is not None and self._pace.waiting:
-            self._pace.drained = callback
-            return
-        transport = self.connection.transport
-        if not transport.pending:
-            # Never from within the caller's call.
-            self.connection.factory.served.soon(callback)
-            return
-
-        def drained() -> None:
-            transport.drained = None
-            self.connection.deadline.clear()
-            callback()
-
-        transport.drained = drained
-
-    def _startPace(self) -> None:
-        from .pace import Pace
-
-        rate, after = self.location.pace(self)
-        if rate:
-            served = self.connection.factory.served
-            self._pace = Pace(self, rate, after, served.seconds, served.deadlines)
-
     # ---- end ------------------------------------------------------------------------
-
-    def _lastChunk(self) -> bytes:
-        trailers = self.location.trailers
-        if trailers is not None:
-            trailers(self)
-        if self.trailers:
-            return b"0" + self.trailers + b"\r\n\r\n"
-        return LAST_CHUNK
 
     def endResponse(self) -> None:
         """
@@ -337,26 +269,6 @@ class Reply(Client):
         else:
             self.putEnd()
 
-    def putEnd(self) -> None:
-        """
-        The body as the client gets it is complete.
-        """
-        pace = self._pace
-        if pace is not None and pace.waiting:
-            pace.drained = self.putEnd
-            return
-        if self.chunked and not self.headOnly:
-            self.connection.transport.write(self._lastChunk())
-        self._endOutput()
-
-    def _endOutput(self) -> None:
-        self._ended = True
-        if self.connection.transport.pending:
-            self.whenPut(self._finish)
-            self._watchSending()
-        else:
-            self._finish()
-
     def cutResponse(self) -> None:
         """
         The body will not be completed: close, so that the client can tell.
@@ -366,43 +278,119 @@ class Reply(Client):
         else:
             self.putCut()
 
-    def putCut(self) -> None:
-        """
-        The body as the client gets it will not be completed.
-        """
-        self.keepalive = False
-        transport = self.connection.transport
-        if transport.pending and self.status:
-            self.whenPut(self._finish)
-            self._watchSending()
-        else:
-            self._finish()
+    # ---- responses of our own -------------------------------------------------------
 
-    def _watchSending(self) -> None:
+    def sendResponse(self, head: ResponseHead, body: bytes) -> None:
         """
-        A client that takes nothing for C{send_timeout} is given up.
+        The whole response at once.
         """
-        transport = self.connection.transport
-        if transport.bytesSent != self._progress or not self.connection.deadline.active:
-            self._progress = transport.bytesSent
-            self.connection.deadline.set(self.location.sendTimeout)
+        if head.contentLength is None and not head.noBody:
+            head.contentLength = len(body)
+        if self.discardsBody():
+            self.sendHead(head, body, True)
 
-    def sendingTimedOut(self) -> bool:
+    def sendFile(self, head: ResponseHead, fd: int, offset: int, count: int) -> None:
         """
-        The time-out has come: is the client to be given up, or did it take something?
+        The whole response, its body from a file; the descriptor is closed in the end.
         """
-        transport = self.connection.transport
-        if transport.bytesSent != self._progress:
-            self._progress = transport.bytesSent
-            self.connection.deadline.set(self.location.sendTimeout)
+        self._fd = fd
+        if not self.discardsBody():
+            return
+        if not count:
+            self.sendHead(head, b"", True)
+            return
+        self.sendHead(head, b"", False)
+        if not self._finished:
+            self.sendRegion(fd, offset, count)
+            self.endResponse()
+
+    def discardsBody(self) -> bool:
+        """
+        A response of our own is about to be sent: nobody will look at a body.
+
+        @return: C{False}: the body is wrong, and that was answered instead.
+        """
+        body = self.body
+        if body is None or body.begun or self.errorStatus:
+            return True
+        status = body.discardFirst()
+        if self._finished:
             return False
-        return True
+        if status:
+            self.keepalive = False
+            self.failResponse(status)
+        return not status
 
-    def _finish(self) -> None:
-        raise NotImplementedError
+    def failResponse(self, status: int, fields: bytes = b"") -> None:
+        """
+        Answer with an error: by an error page of the location, or the built-in one.
 
-    def _editHead(self, head: ResponseHead) -> None:
-        raise NotImplementedError
+        @param fields: fields of the response, each with the CRLF before it.
+        """
+        if self.status or status in _SILENT:
+            if not self.status:
+                self.status = status
+            self.keepalive = False
+            self.cutResponse()
+            return
+        self._errorFields = fields
+        self.isFirst = False
+        self.location.errorPages(self, status)
+
+    def hasErrorPage(self, status: int) -> bool:
+        """
+        Is there an error page of the configuration for C{status}?
+        """
+        return status in self.location.errorPageStatuses
+
+    # ---- parts ----------------------------------------------------------------------
+
+    def isFiltered(self, head: ResponseHead) -> bool:
+        """
+        Will the body be changed on its way, so that no parts of it can be sent?
+        """
+        filters = self.location.filters
+        return filters is not None and filters.apply(self, head)
+
+    def takeRange(self, head: ResponseHead) -> bool:
+        """
+        Let the response be the one part of it that the client wants, if so.
+
+        @param head: of a response whose whole body will come; becomes that of the part.
+        @return: C{False}: there is no such part; L{noRange} is what goes with 416.
+        """
+        if self.errorStatus:
+            return True
+        if self.isFiltered(head):
+            return True
+        if head.fields:
+            head.fields = _ACCEPT_RANGES.sub(b"", head.fields)
+        if (
+            b"\r\nrange:" not in self.head.fields.lower()
+            and head.status == 200
+            and head.contentLength is not None
+            and self.version >= 10
+        ):
+            head.fields += b"\r\nAccept-Ranges: bytes"
+            return True
+        ranges = selectRanges(self, head, 1)
+        if ranges:
+            self._window = Window(*ranges[0])
+        return ranges is None or bool(ranges)
+
+    def noRange(self, head: ResponseHead) -> bytes:
+        """
+        The field that tells how long the response is that has no such part.
+        """
+        return unsatisfied(head.contentLength or 0)
+
+    def setLimitRate(self, value: bytes) -> None:
+        """
+        A server said X-Accel-Limit-Rate, or C{set $limit_rate} did.
+        """
+        rate = parseRate(value)
+        if rate is not None:
+            self.limitRate = rate
 
     # ---- interim and upgraded -------------------------------------------------------
 
@@ -444,21 +432,3 @@ class Reply(Client):
         The upgraded connection is over.
         """
         self.cutResponse()
-
-    @property
-    def bodySent(self) -> int:
-        """
-        C{$body_bytes_sent}.
-        """
-        return max(0, self.bytesSent - self.headSize)
-
-    @property
-    def bytesSent(self) -> int:
-        """
-        C{$bytes_sent}.
-        """
-        sent: int = self.connection.transport.bytesSent - self._sentBefore
-        return sent
-
-
-_BODILESS = frozenset((100, 102, 103, 204, 304))

@@ -15,7 +15,7 @@ from ...wire.fields import firstValue
 
 if TYPE_CHECKING:
     from ...wire.head import ResponseHead
-    from ..request import Request
+    from ..reply import Reply
 
 #: C{max_ranges} when nothing is said.
 UNLIMITED = 0x7FFFFFFF
@@ -30,7 +30,7 @@ _LENGTH = re.compile(rb"\r\nContent-Length:[^\r\n]*", re.IGNORECASE)
 _RANGE = re.compile(rb" *(?:(\d+) *- *(\d*)|-(\d+)) *(,|\Z)")
 
 
-def asked(request: Request) -> dict[bytes, bytes]:
+def asked(request: Reply) -> dict[bytes, bytes]:
     """
     The conditional fields of a request and Range, by lower-case name.
     """
@@ -83,7 +83,7 @@ def _unmodified(since: bytes, head: ResponseHead) -> bool:
     return has is not None and changed is not None and has >= changed
 
 
-def conditional(request: Request, head: ResponseHead, comparison: str = "exact") -> int:
+def conditional(request: Reply, head: ResponseHead, comparison: str = "exact") -> int:
     """
     Compare a response of our own with what the client says it has.
 
@@ -178,7 +178,7 @@ def parseRanges(
     return ranges
 
 
-def _wanted(request: Request, head: ResponseHead) -> bytes | None:
+def _wanted(request: Reply, head: ResponseHead) -> bytes | None:
     """
     The value of Range, if it is to be regarded.
     """
@@ -200,7 +200,7 @@ def _wanted(request: Request, head: ResponseHead) -> bytes | None:
 
 
 def selectRanges(
-    request: Request, head: ResponseHead, most: int = UNLIMITED
+    request: Reply, head: ResponseHead, most: int = UNLIMITED
 ) -> list[tuple[int, int]] | None:
     """
     Which parts of a body a client wants; C{head} gets Accept-Ranges, or becomes a 206
