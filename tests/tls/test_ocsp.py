@@ -14,14 +14,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.certificates import Issued, authority, issue
-from twisted_upstream.tls.ocsp import (
-    REVOKED,
-    UNKNOWN,
-    OCSPCache,
-    Responder,
-    ResponderError,
-    verified,
-)
+from twisted_upstream.tls.ocsp import OCSPCache, Responder, ResponderError
+from twisted_upstream.tls.ocsp_response import REVOKED, UNKNOWN, verified
 
 _HOUR = datetime.timedelta(hours=1)
 GOOD = ocsp.OCSPCertStatus.GOOD

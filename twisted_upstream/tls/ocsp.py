@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID
 from OpenSSL import SSL, crypto
 
 from ..net.sockaddr import inetSockaddr, parseAddress
+from .ocsp_response import utcNow, verified
 
 if TYPE_CHECKING:
     from ..net.dialer import SocketDialer
@@ -31,15 +30,11 @@ if TYPE_CHECKING:
 
 #: What is wrong with a certificate; empty: nothing.
 FAILED = "certificate status request failed"
-REVOKED = "certificate revoked"
-UNKNOWN = "certificate status unknown"
 
 #: Seconds that a responder may take.
 _TIMEOUT = 60.0
 _MOST_RESPONSE = 64 * 1024
 _MOST_KEPT = 4096
-#: How much clocks may differ.
-_TOLERANCE = datetime.timedelta(seconds=300)
 
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})[^\n]*\n((?:[^\r\n][^\n]*\n)*)\r?\n")
 _TYPE = re.compile(rb"^content-type:[ \t]*application/ocsp-response\r?$", re.I | re.M)
@@ -113,7 +108,7 @@ class OCSPCache:
         found = self._kept.get(certificate)
         if found is None:
             return None
-        if found[1] < _now():
+        if found[1] < utcNow():
             del self._kept[certificate]
             return None
         return found[0]
@@ -391,95 +386,8 @@ def _responderOf(certificate: x509.Certificate) -> Responder:
     raise ResponderError("no OCSP responder URL in certificate")
 
 
-def verified(
-    data: bytes, certificate: x509.Certificate, issuer: x509.Certificate
-) -> tuple[str, datetime.datetime]:
-    """
-    What a response says of a certificate.
-
-    @return: what is wrong with it, and how long that can be believed.
-    @raise ValueError: it says nothing, or cannot be believed.
-    """
-    response = ocsp.load_der_ocsp_response(data)
-    if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        status = response.response_status
-        raise ValueError(
-            f"OCSP response not successful ({status.value}: {status.name.lower()})"
-        )
-    if not any(_hasSigned(signer, response) for signer in _signers(response, issuer)):
-        raise ValueError("OCSP_basic_verify() failed")
-    name = hashes.Hash(hashes.SHA1())
-    name.update(issuer.subject.public_bytes())
-    nameHash = name.finalize()
-    keyHash = x509.SubjectKeyIdentifier.from_public_key(issuer.public_key()).digest
-    for each in response.responses:
-        if (
-            each.serial_number != certificate.serial_number
-            or each.issuer_name_hash != nameHash
-            or each.issuer_key_hash != keyHash
-        ):
-            continue
-        now = _now()
-        until = each.next_update_utc
-        if each.this_update_utc > now + _TOLERANCE or (
-            until is not None and until < now - _TOLERANCE
-        ):
-            raise ValueError("OCSP_check_validity() failed")
-        if until is None:
-            until = datetime.datetime.max.replace(tzinfo=datetime.UTC)
-        found = {
-            ocsp.OCSPCertStatus.GOOD: "",
-            ocsp.OCSPCertStatus.REVOKED: REVOKED,
-        }.get(each.certificate_status, UNKNOWN)
-        return found, until
-    raise ValueError("certificate status not found in the OCSP response")
-
-
-def _signers(
-    response: ocsp.OCSPResponse, issuer: x509.Certificate
-) -> list[x509.Certificate]:
-    """
-    Who may answer: the authority itself, and whom it has given that right.
-    """
-    found = [issuer]
-    now = _now()
-    for each in response.certificates:
-        try:
-            usage = each.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-            each.verify_directly_issued_by(issuer)
-        except (x509.ExtensionNotFound, InvalidSignature, ValueError, TypeError):
-            continue
-        if (
-            ExtendedKeyUsageOID.OCSP_SIGNING in usage.value
-            and each.not_valid_before_utc <= now <= each.not_valid_after_utc
-        ):
-            found.append(each)
-    return found
-
-
-def _hasSigned(signer: x509.Certificate, response: ocsp.OCSPResponse) -> bool:
-    key: Any = signer.public_key()
-    algorithm = response.signature_hash_algorithm
-    more: tuple[Any, ...] = ()
-    if isinstance(key, rsa.RSAPublicKey):
-        more = (padding.PKCS1v15(), algorithm)
-    elif isinstance(key, ec.EllipticCurvePublicKey):
-        if algorithm is None:
-            return False
-        more = (ec.ECDSA(algorithm),)
-    try:
-        key.verify(response.signature, response.tbs_response_bytes, *more)
-    except (InvalidSignature, TypeError, ValueError, AttributeError):
-        return False
-    return True
-
-
 def _key(certificate: x509.Certificate) -> bytes:
     return certificate.fingerprint(hashes.SHA256())
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
 
 
 def _nothing() -> None:

@@ -20,9 +20,10 @@ from tests.support.fakerequest import (
     run,
 )
 from twisted_upstream.config.syntax import ConfigError
+from twisted_upstream.http.phases.files import openFile
 from twisted_upstream.http.phases.gzip_accept import GzipAcceptOptions
 from twisted_upstream.http.phases.paths import PathOptions
-from twisted_upstream.http.phases.static import StaticOptions, compileStatic, openFile
+from twisted_upstream.http.phases.static import StaticOptions, compileStatic
 from twisted_upstream.wire.dates import formatDate
 
 CHANGED = 1_000_000_000

@@ -1,7 +1,7 @@
 """
-Files: C{index}, and content of our own where no other handler is.
+Files: what a location answers with where no other handler is.
 
-nginx: ngx_http_static_module.c, ngx_http_index_module.c
+nginx: C{ngx_http_static_module.c}
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from errno import EACCES, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOTDIR
+from errno import EACCES, ELOOP, EMLINK, ENOENT
 from itertools import count
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,15 @@ from ...config.directive import (
     size,
     words,
 )
-from ...config.values import Template, parseTemplate
 from ...wire.dates import formatDate
 from ...wire.head import ResponseHead
 from ...wire.uri import escapeUri
 from .conditional import UNLIMITED, Multipart, conditional, selectRanges, unsatisfied
 from .error_page import ownHead
-from .gzip_accept import GzipAcceptOptions, addVary, compileAccepts
+from .files import MISSING, openFile
+from .gzip_accept import addVary
+from .gzip_static import Packed
+from .index import Index, IndexLine, compileNames, indexLine
 from .paths import Paths, compilePaths, compileType
 from .script import shown
 
@@ -43,32 +45,6 @@ if TYPE_CHECKING:
 
 #: Several ranges larger than this together are put together on disk.
 _SPOOL = 1024 * 1024
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_MISSING = (ENOENT, ENOTDIR, ENAMETOOLONG)
-
-
-@dataclass(frozen=True, slots=True)
-class IndexLine:
-    """
-    One C{index}.
-    """
-
-    names: tuple[Template, ...]
-    node: Node
-
-
-def _index(node: Node) -> IndexLine:
-    """
-    nginx: ngx_http_index_set_index()
-    """
-    names = []
-    for at, word in enumerate(node.words):
-        if not word:
-            raise node.error('index "" in "index" directive is invalid', word=at)
-        if word.startswith("/") and at < len(node.words) - 1:
-            node.warning('only the last index in "index" directive should be absolute')
-        names.append(parseTemplate(word))
-    return IndexLine(tuple(names), node)
 
 
 def _directio(node: Node) -> int | None:
@@ -84,7 +60,7 @@ class StaticOptions:
     index: tuple[IndexLine, ...] = directive(
         "index",
         HTTP_ANY,
-        _index,
+        indexLine,
         arity=(1, None),
         default=(),
         repeat=True,
@@ -171,20 +147,6 @@ class StaticOptions:
     )
 
 
-def openFile(path: bytes) -> tuple[int, os.stat_result]:
-    """
-    Open a file for reading, or a directory; never wait for a FIFO's writer.
-
-    @raise OSError: it cannot be opened.
-    """
-    fd = os.open(path, _OPEN)
-    try:
-        return fd, os.fstat(fd)
-    except BaseException:
-        os.close(fd)
-        raise
-
-
 def _pieces(fd: int, start: int, end: int) -> Iterator[bytes]:
     while start < end:
         piece = os.pread(fd, min(end - start, 65536), start)
@@ -192,55 +154,6 @@ def _pieces(fd: int, start: int, end: int) -> Iterator[bytes]:
             return
         start += len(piece)
         yield piece
-
-
-class Packed:
-    """
-    C{gzip_static} of one place.
-
-    nginx: ngx_http_gzip_static_handler()
-    """
-
-    __slots__ = ("_accepts", "_always", "_vary")
-
-    def __init__(self, block: Block, build: Any, always: bool) -> None:
-        self._always = always
-        self._accepts = compileAccepts(block, build)
-        self._vary = block.of(GzipAcceptOptions).vary
-
-    def find(
-        self, request: Request, path: bytes
-    ) -> tuple[tuple[int, os.stat_result] | None, bool] | None:
-        """
-        Open the compressed file, if it is there and wanted.
-
-        @return: it, and whether the answer depends on what the client accepts;
-            C{None}: an error was answered.
-        """
-        wanted = self._always or self._accepts(request, _NO_HEAD)
-        if not wanted and not self._vary:
-            return None, False
-        try:
-            fd, found = openFile(path)
-        except (OSError, ValueError) as e:
-            errno = getattr(e, "errno", None) or ENOENT
-            if errno not in _MISSING:
-                level = "error" if errno in (EACCES, EMLINK, ELOOP) else "crit"
-                request.logError(level, f'open() "{shown(path)}" failed', errno)
-            return None, False
-        vary = self._vary and not self._always
-        if wanted and S_ISREG(found.st_mode):
-            return (fd, found), vary
-        os.close(fd)
-        if wanted and not S_ISDIR(found.st_mode):
-            request.logError("crit", f'"{shown(path)}" is not a regular file')
-            request.failResponse(404)
-            return None
-        return None, vary
-
-
-#: What is known of a response that is still looked for.
-_NO_HEAD = ResponseHead(200)
 
 
 class Static:
@@ -253,7 +166,7 @@ class Static:
         options: StaticOptions,
         paths: Paths,
         typeOf: Callable[[bytes], bytes | None],
-        index: tuple[Callable[[Any], bytes], ...],
+        index: Index,
         packed: Packed | None,
     ) -> None:
         self._options = options
@@ -268,7 +181,7 @@ class Static:
         Answer with a file, an index, a redirect to a directory, or an error.
         """
         if request.uri.endswith(b"/"):
-            self._directory(request)
+            self._index.answer(request)
         else:
             self._file(request)
 
@@ -316,7 +229,7 @@ class Static:
             request.failResponse(405)
 
     def _failed(self, request: Request, path: bytes, errno: int) -> None:
-        if errno in _MISSING:
+        if errno in MISSING:
             level, status = "error", 404
         elif errno in (EACCES, EMLINK, ELOOP):
             level, status = "error", 403
@@ -394,103 +307,6 @@ class Static:
             copy = os.dup(body.fileno())
         request.sendFile(head, copy, 0, head.contentLength or 0)
 
-    def _directory(self, request: Request) -> None:
-        """
-        Go to the first index that is there.
-
-        nginx: ngx_http_index_handler()
-        """
-        if request.method not in (b"GET", b"HEAD", b"POST"):
-            request.failResponse(405)
-            return
-        tested = False
-        base = b""
-        for value in self._index:
-            name = value(request)
-            if name.startswith(b"/"):
-                request.internalRedirect(name, request.args)
-                return
-            if not base:
-                if not self._paths.usable(request):
-                    request.failResponse(500)
-                    return
-                base = self._paths.path(request)
-            path = base + name
-            try:
-                os.stat(path)
-            except (OSError, ValueError) as e:
-                errno = getattr(e, "errno", None) or ENOENT
-                status = self._indexFailed(request, base, path, errno, tested)
-                if status:
-                    request.failResponse(status)
-                    return
-                tested = True
-                continue
-            request.internalRedirect(request.uri + name, request.args)
-            return
-        if not self._paths.usable(request):
-            # nginx says the alert and 403: the index was declined before.
-            request.failResponse(403)
-            return
-        path = self._paths.path(request)
-        request.logError("error", f'directory index of "{shown(path)}" is forbidden')
-        request.failResponse(403)
-
-    def _indexFailed(
-        self, request: Request, base: bytes, path: bytes, errno: int, tested: bool
-    ) -> int:
-        """
-        @return: the status to fail with; 0: try the next one.
-        """
-        if errno in (EMLINK, ELOOP):
-            return 403
-        if errno in (ENOTDIR, ENAMETOOLONG, EACCES):
-            return self._indexError(request, path, errno)
-        if not tested:
-            status = self._testDirectory(request, base, path)
-            if status:
-                return status
-        if errno == ENOENT:
-            return 0
-        request.logError("crit", f'stat() "{shown(path)}" failed', errno)
-        return 500
-
-    def _testDirectory(self, request: Request, base: bytes, path: bytes) -> int:
-        """
-        Is it the index that is missing, or the directory?
-
-        nginx: ngx_http_index_test_dir()
-        """
-        directory = base[:-1] if base.endswith(b"/") and len(base) > 1 else base
-        try:
-            mode = os.stat(directory).st_mode
-        except OSError as e:
-            if e.errno in (EMLINK, ELOOP):
-                return 403
-            if e.errno == ENOENT:
-                return self._indexError(request, path, ENOENT)
-            if e.errno == EACCES:
-                return 0
-            request.logError(
-                "crit", f'stat() "{shown(directory)}" failed', e.errno or 0
-            )
-            return 500
-        if S_ISDIR(mode):
-            return 0
-        request.logError("alert", f'"{shown(directory)}" is not a directory')
-        return 500
-
-    def _indexError(self, request: Request, path: bytes, errno: int) -> int:
-        """
-        nginx: ngx_http_index_error()
-        """
-        if errno == EACCES:
-            request.logError("error", f'"{shown(path)}" is forbidden', errno)
-            return 403
-        if self._options.logNotFound:
-            request.logError("error", f'"{shown(path)}" is not found', errno)
-        return 404
-
 
 def compileStatic(block: Block, build: Any) -> Callable[[Request], None]:
     """
@@ -501,15 +317,11 @@ def compileStatic(block: Block, build: Any) -> Callable[[Request], None]:
     @raise ConfigError: an unknown variable; both C{root} and C{alias}.
     """
     options = block.of(StaticOptions)
-    index = tuple(
-        build.compile(name, line.node) for line in options.index for name in line.names
-    )
-    if not index:
-        index = (lambda request: b"index.html",)
+    names = compileNames(options.index, build)
     packed = None
     if options.gzipStatic != "off":
         packed = Packed(block, build, options.gzipStatic == "always")
-    static = Static(
-        options, compilePaths(block, build), compileType(block), index, packed
-    )
+    paths = compilePaths(block, build)
+    index = Index(names, paths, options.logNotFound)
+    static = Static(options, paths, compileType(block), index, packed)
     return static.answer
