@@ -14,7 +14,8 @@ from zope.interface.verify import verifyObject
 from twisted_upstream.balance.hashing import ConsistentHash
 from twisted_upstream.balance.load import LeastConn
 from twisted_upstream.balance.peers import DOWN, DRAINING, Outcome, Peer, Peers
-from twisted_upstream.balance.persist import Persist, network, persist, variables
+from twisted_upstream.balance.persist import Persist, variables
+from twisted_upstream.balance.persist_directive import network, persist
 from twisted_upstream.balance.persist_table import Table
 from twisted_upstream.balance.queue import Queue
 from twisted_upstream.balance.round_robin import RoundRobin

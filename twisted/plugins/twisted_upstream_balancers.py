@@ -30,5 +30,7 @@ iwrr = Pointer(IBalancer, "iwrr", f"{_BALANCE}.iwrr:iwrr")
 consistentHash = Pointer(
     IBalancer, "consistent_hash", f"{_BALANCE}.tengine_hash:consistentHash"
 )
-persist = Pointer(IBalancer, "persist", f"{_BALANCE}.persist:persist", stream=True)
+persist = Pointer(
+    IBalancer, "persist", f"{_BALANCE}.persist_directive:persist", stream=True
+)
 queue = Pointer(IBalancer, "queue", f"{_BALANCE}.queue:queue")

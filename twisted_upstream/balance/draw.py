@@ -44,6 +44,24 @@ class Ranges:
         return self._peers[number]
 
 
+class Drawn:
+    """
+    A group whose servers are drawn: what is known of its newest generation.
+    """
+
+    __slots__ = ("_peers", "_ranges")
+
+    _peers: Peers
+    _ranges: Ranges
+
+    def initUpstream(self, peers: Peers) -> None:
+        """
+        Take a generation of peers.
+        """
+        self._peers = peers
+        self._ranges = Ranges(peers)
+
+
 class DrawingGetter(PeerGetter):
     """
     Draws until a peer is usable.  After L{MOST_MISSES} it gives up and takes turns,

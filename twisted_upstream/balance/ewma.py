@@ -26,7 +26,7 @@ from math import exp
 from zope.interface import implementer
 
 from ..interfaces import IClient, IPeerInit
-from .draw import Ranges
+from .draw import Drawn, Ranges
 from .least_time import Records
 from .load import RandomTwoGetter
 from .peers import Outcome, Peer, PeerGetter, Peers
@@ -125,15 +125,12 @@ class EwmaGetter(RandomTwoGetter):
 
 
 @implementer(IPeerInit)
-class RandomTwoEwma:
+class RandomTwoEwma(Drawn):
     """
     C{random two least_time=ewma}
     """
 
-    __slots__ = ("_costs", "_peers", "_ranges")
-
-    _peers: Peers
-    _ranges: Ranges
+    __slots__ = ("_costs",)
 
     def __init__(self) -> None:
         self._costs = Records(Cost)
@@ -142,8 +139,7 @@ class RandomTwoEwma:
         """
         Take a generation of peers.
         """
-        self._peers = peers
-        self._ranges = Ranges(peers)
+        super().initUpstream(peers)
         self._costs.renew(peers)
 
     def initPeer(self, client: IClient) -> PeerGetter:

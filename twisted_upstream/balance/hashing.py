@@ -14,9 +14,10 @@ from zlib import crc32
 from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
-from .draw import MOST_MISSES, DrawingGetter, Ranges
+from .draw import MOST_MISSES, DrawingGetter, Drawn, Ranges
 from .ketama import Circle
 from .peers import Peer, PeerGetter, Peers, takeTurns
+from .plain import PlainDirective
 
 
 class HashGetter(DrawingGetter):
@@ -53,29 +54,19 @@ class HashGetter(DrawingGetter):
 
 
 @implementer(IPeerInit)
-class Hash:
+class Hash(Drawn):
     """
     C{hash KEY}: requests with the same key go to the same server, until servers come
     or go.
     """
 
-    __slots__ = ("_peers", "_ranges", "key")
-
-    _peers: Peers
-    _ranges: Ranges
+    __slots__ = ("key",)
 
     def __init__(self, key: Callable[[IClient], bytes]) -> None:
         """
         @param key: called once per request.
         """
         self.key = key
-
-    def initUpstream(self, peers: Peers) -> None:
-        """
-        Take a generation of peers.
-        """
-        self._peers = peers
-        self._ranges = Ranges(peers)
 
     def initPeer(self, client: IClient) -> PeerGetter:
         """
@@ -208,22 +199,12 @@ class IpHashGetter(DrawingGetter):
 
 
 @implementer(IPeerInit)
-class IpHash:
+class IpHash(Drawn):
     """
     C{ip_hash}: requests from the same network go to the same server.
     """
 
-    __slots__ = ("_peers", "_ranges")
-
-    _peers: Peers
-    _ranges: Ranges
-
-    def initUpstream(self, peers: Peers) -> None:
-        """
-        Take a generation of peers.
-        """
-        self._peers = peers
-        self._ranges = Ranges(peers)
+    __slots__ = ()
 
     def initPeer(self, client: IClient) -> PeerGetter:
         """
@@ -271,27 +252,7 @@ class _HashDirective:
         return ConsistentHash(key) if factor is None else BoundedHash(key, factor)
 
 
-@implementer(IBalancer)
-class _IpHashDirective:
-    """
-    C{ip_hash;}
-    """
-
-    directive = "ip_hash"
-    layer = 0
-    backup = False
-    refuses = frozenset({"slow_start"})
-
-    def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
-        """
-        Make the balancer of one group.
-
-        @raise ConfigError: there are arguments.
-        """
-        if line.arguments:
-            raise line.error('invalid number of arguments in "ip_hash" directive')
-        return IpHash()
-
-
 hashKey = _HashDirective()
-ipHash = _IpHashDirective()
+ipHash = PlainDirective(
+    "ip_hash", IpHash, backup=False, refuses=frozenset({"slow_start"})
+)

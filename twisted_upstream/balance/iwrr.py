@@ -10,11 +10,10 @@ Tengine: C{ngx_http_upstream_get_iwrr_peer()}, C{ngx_http_upstream_iwrr_queue_ne
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 
-from zope.interface import implementer
-
-from ..interfaces import IBalancer, IBalancerLine, IPeerInit
 from .peers import Peer, PeerGetter, Peers
+from .plain import PlainDirective
 from .schedule import Schedule, Scheduled
 
 
@@ -71,26 +70,6 @@ class Interleaved(Schedule):
         return None
 
 
-@implementer(IBalancer)
-class _IwrrDirective:
-    """
-    C{iwrr;}
-    """
-
-    directive = "iwrr"
-    layer = 0
-    backup = True
-    refuses = frozenset({"slow_start"})
-
-    def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
-        """
-        Make the balancer of one group.
-
-        @raise ConfigError: there are arguments.
-        """
-        if line.arguments:
-            raise line.error('invalid number of arguments in "iwrr" directive')
-        return Scheduled(Interleaved)
-
-
-iwrr = _IwrrDirective()
+iwrr = PlainDirective(
+    "iwrr", partial(Scheduled, Interleaved), refuses=frozenset({"slow_start"})
+)

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
-from .draw import Ranges
+from .draw import Drawn, Ranges
 from .load import RandomTwoGetter
 from .peers import Outcome, Peer, PeerGetter, Peers
 from .warming import leastLoaded
@@ -416,15 +416,12 @@ class LeastTime:
 
 
 @implementer(IPeerInit)
-class RandomTwoLeastTime:
+class RandomTwoLeastTime(Drawn):
     """
     C{random two least_time}: the better of two by the same estimate.
     """
 
-    __slots__ = ("_peers", "_ranges", "_timings", "_what")
-
-    _peers: Peers
-    _ranges: Ranges
+    __slots__ = ("_timings", "_what")
 
     def __init__(self, what: str) -> None:
         """
@@ -437,8 +434,7 @@ class RandomTwoLeastTime:
         """
         Take a generation of peers.
         """
-        self._peers = peers
-        self._ranges = Ranges(peers)
+        super().initUpstream(peers)
         self._timings.renew(peers)
 
     def initPeer(self, client: IClient) -> PeerGetter:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
-from .draw import MOST_MISSES, DrawingGetter, Ranges
+from .draw import MOST_MISSES, DrawingGetter, Drawn, Ranges
 from .peers import Peer, PeerGetter, Peers, takeTurns
+from .plain import PlainDirective
 from .warming import leastLoaded
 
 
@@ -163,15 +164,12 @@ class RandomTwoGetter(RandomGetter):
 
 
 @implementer(IPeerInit)
-class RandomChoice:
+class RandomChoice(Drawn):
     """
     C{random}: a server by chance, or the better of two.
     """
 
-    __slots__ = ("_getter", "_peers", "_ranges")
-
-    _peers: Peers
-    _ranges: Ranges
+    __slots__ = ("_getter",)
 
     def __init__(self, two: bool = False) -> None:
         """
@@ -179,39 +177,11 @@ class RandomChoice:
         """
         self._getter = RandomTwoGetter if two else RandomGetter
 
-    def initUpstream(self, peers: Peers) -> None:
-        """
-        Take a generation of peers.
-        """
-        self._peers = peers
-        self._ranges = Ranges(peers)
-
     def initPeer(self, client: IClient) -> PeerGetter:
         """
         Begin one request.
         """
         return self._getter(self._peers, self._ranges)
-
-
-@implementer(IBalancer)
-class _LeastConnDirective:
-    """
-    C{least_conn;}
-    """
-
-    directive = "least_conn"
-    layer = 0
-    backup = True
-
-    def peerInit(self, line: IBalancerLine, inner: IPeerInit | None) -> IPeerInit:
-        """
-        Make the balancer of one group.
-
-        @raise ConfigError: there are arguments.
-        """
-        if line.arguments:
-            raise line.error('invalid number of arguments in "least_conn" directive')
-        return LeastConn()
 
 
 @implementer(IBalancer)
@@ -252,5 +222,5 @@ class _RandomDirective:
         return least_time.RandomTwoLeastTime(time)
 
 
-leastConn = _LeastConnDirective()
+leastConn = PlainDirective("least_conn", LeastConn)
 randomChoice = _RandomDirective()
