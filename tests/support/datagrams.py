@@ -242,22 +242,8 @@ class MemoryUDP(MemoryStream):
         for factory in self.factories:
             factory.stop()
         self.reactor.settle()
-        found = [
-            "a server's socket is open" for each in self.dialer.made if not each.closed
-        ]
-        for factory in self.factories:
-            found += [f"a session: {each}" for each in factory.bound]
-        for group in self.build.groups:
-            found += [
-                f"{peer.name}: conns {peer.conns}"
-                for peer in group.peers.peers
-                if peer.conns
-            ]
-        found += [f"a deadline: {each.expired!r}" for each in self.deadlines.active()]
-        self._logs.close()
-        self.deadlines.stop()
-        self.reactor.close()
-        return found
+        found = [f"a session: {key}" for each in self.factories for key in each.bound]
+        return found + self.close()
 
 
 class UDPCase(StreamCase):
@@ -281,12 +267,4 @@ class UDPCase(StreamCase):
         """
         Begin with the inside of C{stream}.
         """
-        prefix = self.prefix = os.path.abspath(self.mktemp())
-        os.makedirs(prefix)
-        made = MemoryUDP(
-            "log_format test '$status $bytes_received $bytes_sent $upstream_addr';"
-            f" access_log access.log test; {text}",
-            prefix,
-        )
-        self.addCleanup(lambda: self.assertEqual(made.shutDown(), []))
-        return made
+        return self.begin(MemoryUDP, text)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -69,15 +69,7 @@ class StreamDialer(MemoryDialer):
         self.asked.append(peer.name)
         local = None if localAddress is None else sockaddrName(localAddress).encode()
         dialed = Dialed(self, peer, protocol, waiter, timeout, local)
-        behaviour = self.behaviour.get(peer.name, "accept")
-        if behaviour == "accept":
-            self.accepted.append(dialed)
-            dialed.accept()
-        elif behaviour == "refuse":
-            dialed.refuse()
-        else:
-            self.unanswered.append(dialed)
-            dialed.wait()
+        self.begin(dialed)
         return dialed.giveUp
 
 
@@ -245,10 +237,18 @@ class MemoryStream:
         found = [
             "a client's socket is open" for each in self.clients if not each.closed
         ]
-        found += [
+        found += [f"{each.peer.name}: still dialed" for each in self.dialer.unanswered]
+        return found + self.close()
+
+    def close(self) -> list[str]:
+        """
+        Close what is no client's, and stop the clock.
+
+        @return: what is left over then.
+        """
+        found = [
             "a server's socket is open" for each in self.dialer.made if not each.closed
         ]
-        found += [f"{each.peer.name}: still dialed" for each in self.dialer.unanswered]
         for group in self.build.groups:
             found += [
                 f"{peer.name}: conns {peer.conns}"
@@ -262,6 +262,9 @@ class MemoryStream:
         return found
 
 
+_Stream = TypeVar("_Stream", bound=MemoryStream)
+
+
 class StreamCase(SynchronousTestCase):
     """
     A test case of sessions.
@@ -273,9 +276,15 @@ class StreamCase(SynchronousTestCase):
 
         @param text: the inside of C{stream}.
         """
+        return self.begin(MemoryStream, text)
+
+    def begin(self, make: Callable[[str, str], _Stream], text: str) -> _Stream:
+        """
+        The same of a kind of L{MemoryStream}.
+        """
         prefix = self.prefix = os.path.abspath(self.mktemp())
         os.makedirs(prefix)
-        made = MemoryStream(
+        made = make(
             "log_format test '$status $bytes_received $bytes_sent $upstream_addr';"
             f" access_log access.log test; {text}",
             prefix,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.wire.heads import BROWSER, LIMITS, described, request
 from tests.wire.splits import everySplit, outcome
-from tests.wire.test_http1 import BROWSER, LIMITS, described, request
 from twisted_upstream.wire.http1 import BadRequest, HeadLimits, parseRequest
 from twisted_upstream.wire.line_by_line import readHead
 
