@@ -89,7 +89,7 @@ class ListenTests(SynchronousTestCase):
         """
         A server has each address once.
         """
-        self.refuses(servers("listen 81; listen 81;"), "a duplicate listen 81")
+        self.refuses(servers("listen 81; listen 81;"), "a duplicate listen 0.0.0.0:81")
 
     def test_wrong(self) -> None:
         """

@@ -15,7 +15,6 @@ from twisted_upstream.limits.connections import (
     ConnectionTable,
     Held,
 )
-from twisted_upstream.limits.zones import Tables
 
 
 class Client:
@@ -81,7 +80,7 @@ class LimiterTests(SynchronousTestCase):
             "limit_conn_zone $args zone=a:32k; limit_conn_zone $uri zone=b:32k;" + text
         )
         block = configure(zones, ConnectionLimitOptions)
-        made = ConnectionLimits(block, FakeBuild(), Tables(), "http").compile(block)
+        made = ConnectionLimits(block, FakeBuild(), "http").compile(block)
         assert made is not None
         return made
 

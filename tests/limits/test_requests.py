@@ -18,7 +18,6 @@ from twisted_upstream.limits.requests import (
     RequestLimits,
     RequestTable,
 )
-from twisted_upstream.limits.zones import Tables
 
 
 class Client:
@@ -113,8 +112,11 @@ class LimiterTests(SynchronousTestCase):
             f"limit_req_zone $uri zone=b:{size} rate=5r/s;"
         )
         block = configure(zones + text, RequestLimitOptions)
-        limits = RequestLimits(block, FakeBuild(), Tables())
+        build = FakeBuild()
+        limits = RequestLimits(block, build)
         made = limits.compile(block, self.clock.seconds)
+        if unsized := build.zones.unsized():
+            raise ConfigError(unsized)
         assert made is not None
         return made
 

@@ -5,18 +5,21 @@ Tests for L{twisted_upstream.limits.zones}.
 from __future__ import annotations
 
 import gc
+from typing import Any
+from weakref import ref
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakerequest import FakeBuild, configure, messages
 from twisted_upstream.config.build import Block
 from twisted_upstream.config.syntax import ConfigError
+from twisted_upstream.config.zones import Zones
 from twisted_upstream.limits.connections import (
     ConnectionLimitOptions,
     ConnectionLimits,
     ConnectionTable,
 )
-from twisted_upstream.limits.zones import Memory, Tables, ZoneLine
+from twisted_upstream.limits.zones import LimitZones, Memory, ZoneLine
 
 
 def lineOf(text: str) -> ZoneLine:
@@ -69,8 +72,9 @@ class ParseTests(SynchronousTestCase):
             block = configure(text, ConnectionLimitOptions)
 
             def compile(block: Block = block) -> None:
-                limits = ConnectionLimits(block, FakeBuild(), Tables(), "http")
-                limits.compile(block)
+                build = FakeBuild()
+                ConnectionLimits(block, build, "http").compile(block)
+                raise ConfigError(build.zones.unsized())
 
             self.assertEqual(
                 messages(self.assertRaises(ConfigError, compile)), [message]
@@ -96,35 +100,68 @@ class MemoryTests(SynchronousTestCase):
         self.assertTrue(memory.take(b"x" * 28))
 
 
-class TablesTests(SynchronousTestCase):
+class LimitZonesTests(SynchronousTestCase):
     """
-    Tests for L{Tables}.
+    Tests for L{LimitZones}.
     """
+
+    def table(self, text: str, use: str, previous: Zones | None) -> tuple[Any, Zones]:
+        """
+        The table of a zone in a configuration that follows another one.
+        """
+        build = FakeBuild()
+        [zone] = LimitZones((lineOf(text),), use, build, ConnectionTable)
+        if previous is not None:
+            build.zones.check(previous)
+            build.zones.adopt(previous)
+        return zone.table, build.zones
 
     def test_continued(self) -> None:
         """
-        A zone is continued by the next configuration, if it is the same.
+        A zone is continued by the next configuration, if it is the same: who came
+        before counts there, and what the old configuration sees go counts no more.
         """
-        tables = Tables()
-        line = lineOf("$args zone=a:1m")
-        table = tables.table("http", line, ConnectionTable)
-        self.assertIs(tables.table("http", line, ConnectionTable), table)
-        for owner, text in (
+        old, zones = self.table("$args zone=a:1m", "http", None)
+        old.enter(b"x")
+        new, _ = self.table("$args zone=a:1m", "http", zones)
+        self.assertEqual(new.count(b"x"), 1)
+        new.enter(b"x")
+        old.leave(b"x")
+        self.assertEqual(new.count(b"x"), 1)
+        for use, text in (
             ("stream", "$args zone=a:1m"),
             ("http", "$args zone=b:1m"),
             ("http", "$args zone=a:2m"),
             ("http", "$uri zone=a:1m"),
         ):
-            other = tables.table(owner, lineOf(text), ConnectionTable)
-            self.assertIsNot(other, table)
+            other, _ = self.table(text, use, zones)
+            self.assertEqual(other.count(b"x"), 0)
 
     def test_forgotten(self) -> None:
         """
         A zone that no configuration has is forgotten.
         """
-        tables = Tables()
-        table = tables.table("http", lineOf("$args zone=a:1m"), ConnectionTable)
-        self.assertEqual(len(tables), 1)
-        del table
+        table, zones = self.table("$args zone=a:1m", "http", None)
+        gone = ref(table)
+        other, _ = self.table("$args zone=b:1m", "http", zones)
+        del table, zones
         gc.collect()
-        self.assertEqual(len(tables), 0)
+        self.assertIs(gone(), None)
+        self.assertEqual(len(other), 0)
+
+    def test_otherUse(self) -> None:
+        """
+        A limit's zone may be there for something else.
+        """
+        block = configure(
+            "limit_conn_zone $args zone=a:1m; limit_conn b 1;", ConnectionLimitOptions
+        )
+        build = FakeBuild()
+        build.zones.declare("b", 0, "http zone", block.node)
+        limits = ConnectionLimits(block, build, "http")
+        self.assertEqual(
+            messages(self.assertRaises(ConfigError, limits.compile, block)),
+            [
+                'the shared memory zone "b" is already declared for a different use',
+            ],
+        )

@@ -17,6 +17,7 @@ from tests.support.fakerequest import messages
 from tests.support.nginx import freePort
 from twisted_upstream.balance.sticky_learn import Sessions, StickyLearn
 from twisted_upstream.config.nodes import ConfigError
+from twisted_upstream.config.zones import ZoneError
 from twisted_upstream.logs import ErrorLogLine, Logs
 from twisted_upstream.net.listeners import ListenError
 from twisted_upstream.process.configuration import Configuration, loadConfiguration
@@ -24,7 +25,6 @@ from twisted_upstream.process.cycle import Cycle
 from twisted_upstream.upstream.group import UpstreamGroup
 from twisted_upstream.upstream.services import Found, Target
 from twisted_upstream.upstream.watch import WatchedServer
-from twisted_upstream.upstream.zones import ZoneError
 
 
 class CycleCase(SynchronousTestCase):

@@ -15,6 +15,7 @@ from twisted_upstream.config.build import Block, Grammar
 from twisted_upstream.config.directive import Where, directive, words
 from twisted_upstream.config.regex import compileMatcher
 from twisted_upstream.config.syntax import ConfigError, Node, Problem, parse
+from twisted_upstream.config.zones import Zones
 from twisted_upstream.variables import Variables
 from twisted_upstream.wire.head import ResponseHead
 
@@ -126,6 +127,7 @@ class FakeBuild:
     def __init__(self, prefix: str = "/prefix/", now: float = 1_000_000_000.0) -> None:
         self.prefix = prefix
         self.now = now
+        self.zones = Zones()
         self.variables = Variables()
         self.variables.add(
             {

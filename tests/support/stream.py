@@ -14,12 +14,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_upstream.balance.peers import Peer
 from twisted_upstream.config.syntax import parse
+from twisted_upstream.config.zones import Zones
 from twisted_upstream.logs import ErrorLogLine, Logs
 from twisted_upstream.net.sockaddr import Sockaddr, sockaddrName
 from twisted_upstream.net.transport import SocketTransport
 from twisted_upstream.process.grammar import makeGrammar
 from twisted_upstream.stream.build import StreamBuild
 from twisted_upstream.stream.tcp import TCPSession
+from twisted_upstream.upstream.build import Given
 from twisted_upstream.upstream.connection import UpstreamFactory
 from twisted_upstream.upstream.group import Surroundings
 from twisted_upstream.upstream.served import Served
@@ -115,22 +117,27 @@ class MemoryStream:
         )
         self.build = StreamBuild(
             block,
-            prefix=prefix,
-            directory=prefix,
-            logs=self._logs,
-            served=self.served,
-            variables=variables,
-            surroundings=Surroundings(
-                clock=reactor,
-                random=Random(1),
-                lookUp=lookUp,
-                wallClock=self.wallClock,
-                log=self._logs.main.write,
+            Given(
+                prefix=prefix,
+                directory=prefix,
+                logs=self._logs,
+                variables=variables,
+                surroundings=Surroundings(
+                    clock=reactor,
+                    random=Random(1),
+                    lookUp=lookUp,
+                    wallClock=self.wallClock,
+                    log=self._logs.main.write,
+                ),
+                factory=UpstreamFactory(
+                    self.deadlines, reactor.seconds, numbers.__next__
+                ),
+                makeResolver=lambda words, node, timeout: self.names,
+                zones=Zones(root.node),
             ),
-            factory=UpstreamFactory(self.deadlines, reactor.seconds, numbers.__next__),
+            served=self.served,
             dialer=self.dialer,  # type: ignore[arg-type]  # acts as one
             findTaker=self._findTaker,
-            makeResolver=lambda words, node, timeout: self.names,
         )
         self.build.build()
         self._logs.open()

@@ -1,5 +1,5 @@
 """
-C{listen} and C{server_name}.
+C{listen} and C{server_name}, and the addresses that servers are found at.
 
 nginx: C{ngx_http_core_listen()}, C{ngx_http_core_server_name()}
 """
@@ -8,10 +8,24 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ..config.directive import Where, directive, words
+from ..config.directive import Where
 from ..config.syntax import Node
 from ..net.listen import ListenLine, parseListen
+from ..upstream.listening import (
+    ListeningAddress,
+    listenDirective,
+    serverNameDirective,
+)
+from ..wire.http1 import HeadLimits
+from ..wire.proxy_protocol import readProxyHeader
+from .factory import HTTPServerFactory
+from .options import ConnectionOptions
+from .routing import Address, Server
+
+if TYPE_CHECKING:
+    from ..config.build import Block
 
 _UNSUPPORTED = {
     "http2": "ngx_http_v2_module",
@@ -44,21 +58,50 @@ class ServerOptions:
     Where a server is found.
     """
 
-    listens: tuple[ListenLine, ...] = directive(
-        "listen",
-        Where.SERVER,
-        _listen,
-        arity=(1, None),
-        repeat=True,
-        default=(),
-        doc="An address, and options of its socket.",
+    listens: tuple[ListenLine, ...] = listenDirective(Where.SERVER, _listen)
+    names: tuple[tuple[str, ...], ...] = serverNameDirective(Where.SERVER)
+
+
+def headLimits(options: ConnectionOptions) -> HeadLimits:
+    """
+    Limits of requests' heads.
+    """
+    count, each = options.largeBuffers
+    return HeadLimits(
+        headerBufferSize=options.headerBufferSize,
+        largeBufferCount=count,
+        largeBufferSize=each,
+        maxHeaders=options.maxHeaders,
+        ignoreInvalidHeaders=options.ignoreInvalidHeaders,
+        underscoresInHeaders=options.underscoresInHeaders,
+        mergeSlashes=options.mergeSlashes,
     )
-    names: tuple[tuple[str, ...], ...] = directive(
-        "server_name",
-        Where.SERVER,
-        words,
-        arity=(1, None),
-        repeat=True,
-        default=(),
-        doc="Names: exact, *.name, name.*, .name or ~expression.",
-    )
+
+
+class Socket(ListeningAddress[Server]):
+    """
+    A listening address of http.
+    """
+
+    address: Address
+
+    def makeDefault(self, server: Server, block: Block) -> None:
+        """
+        What counts before a request's server is known is what the default one says.
+        """
+        super().makeDefault(server, block)
+        connection = block.of(ConnectionOptions)
+        self.address.limits = headLimits(connection)
+        self.address.headerTimeout = connection.headerTimeout
+
+    def expectProxyHeaders(self) -> None:
+        """
+        Connections begin with a PROXY header.
+        """
+        self.address.proxyProtocol = readProxyHeader
+
+    def makeFactory(self, served: Any) -> HTTPServerFactory:
+        """
+        What makes the protocols of its connections.
+        """
+        return HTTPServerFactory(served, self.address)

@@ -362,22 +362,6 @@ class LocationOptions:
         default=(),
         doc="Pass 103 responses on where one of these values is neither empty nor 0.",
     )
-    resolverTimeout: float = directive(
-        "resolver_timeout",
-        _ANY,
-        seconds,
-        default=30.0,
-        unit="seconds",
-        doc="How long looking a name up may take.",
-    )
-    resolver: tuple[str, ...] = directive(
-        "resolver",
-        _ANY,
-        words,
-        arity=(1, None),
-        default=(),
-        doc="Name servers for names that are known only per request.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

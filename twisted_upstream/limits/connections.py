@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config.directive import Where, directive, flag, oneOf
+from zope.interface import implementer
+
+from ..config.directive import Where, directive
+from ..interfaces import IKept
 from .zones import (
+    LimitZones,
     Memory,
-    Tables,
     Zone,
     ZoneLine,
-    defineZones,
-    duplicate,
+    dryRunDirective,
+    logLevelDirective,
     parseZone,
-    zoneOf,
 )
 
 if TYPE_CHECKING:
@@ -89,22 +91,17 @@ class ConnectionLimitOptions:
         doc="How many requests (in stream: sessions) with the same key may be served"
         " at a time.",
     )
-    logLevel: str = directive(
+    logLevel: str = logLevelDirective(
         "limit_conn_log_level",
         _PLACES,
-        oneOf("info", "notice", "warn", "error"),
-        default="error",
-        doc="The level of messages about rejected connections.",
+        "The level of messages about rejected connections.",
     )
-    dryRun: bool = directive(
-        "limit_conn_dry_run",
-        _PLACES,
-        flag,
-        default=False,
-        doc="Count and log, but reject nobody.",
+    dryRun: bool = dryRunDirective(
+        "limit_conn_dry_run", _PLACES, "Count and log, but reject nobody."
     )
 
 
+@implementer(IKept)
 class ConnectionTable:
     """
     How many there are by key.
@@ -121,6 +118,18 @@ class ConnectionTable:
 
     def __len__(self) -> int:
         return len(self._counts)
+
+    def adopt(self, previous: ConnectionTable) -> None:
+        """
+        Count together with C{previous}, whose clients may stay.
+        """
+        self._counts = previous._counts
+        self._memory = previous._memory
+
+    def close(self) -> None:
+        """
+        Nothing waits here.
+        """
 
     def count(self, key: bytes) -> int:
         """
@@ -256,31 +265,23 @@ class ConnectionLimits:
     The zones of an C{http} or C{stream} block, and the limits in it.
     """
 
-    def __init__(self, block: Block, build: Any, tables: Tables, place: str) -> None:
+    def __init__(self, block: Block, build: Any, place: str) -> None:
         """
-        @param build: the composition at hand, with C{compile(text, node)}.
+        @param build: the composition at hand, with C{compile(text, node)} and C{zones}.
         @param place: C{http} or C{stream}: each has its own zones.
         @raise ConfigError: a zone is wrong.
         """
         lines = block.of(ConnectionLimitOptions).zones
-        owner = f"{place} limit_conn"
-        self._zones = defineZones(lines, owner, tables, build, ConnectionTable)
+        self._zones = LimitZones(lines, f"{place} limit_conn", build, ConnectionTable)
 
     def compile(self, block: Block) -> ConnectionLimiter | None:
         """
         The limits of one place; C{None}: there are none.
 
-        @raise ConfigError: a zone is unknown, or named twice.
+        @raise ConfigError: a zone is named twice, or is for something else.
         """
         options = block.of(ConnectionLimitOptions)
         if not options.limits:
             return None
-        limits: dict[str, tuple[Zone[ConnectionTable], int]] = {}
-        for line in options.limits:
-            if line.zone in limits:
-                raise duplicate(line.node)
-            zone = zoneOf(self._zones, line.zone, line.node)
-            limits[line.zone] = (zone, line.count)
-        return ConnectionLimiter(
-            tuple(limits.values()), options.logLevel, options.dryRun
-        )
+        limits = [(zone, line.count) for zone, line in self._zones.bind(options.limits)]
+        return ConnectionLimiter(limits, options.logLevel, options.dryRun)

@@ -14,16 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config.directive import HTTP_ANY, Where, directive, flag, oneOf
+from zope.interface import implementer
+
+from ..config.directive import HTTP_ANY, Where, directive
+from ..interfaces import IKept
 from .zones import (
+    LimitZones,
     Memory,
-    Tables,
     Zone,
     ZoneLine,
-    defineZones,
-    duplicate,
+    dryRunDirective,
+    logLevelDirective,
     parseZone,
-    zoneOf,
 )
 
 if TYPE_CHECKING:
@@ -140,20 +142,16 @@ class RequestLimitOptions:
         " delayed, and rejected when they are more than `burst` ahead. The first"
         " `delay` of them are not delayed.",
     )
-    logLevel: str = directive(
+    logLevel: str = logLevelDirective(
         "limit_req_log_level",
         HTTP_ANY,
-        oneOf("info", "notice", "warn", "error"),
-        default="error",
-        doc="The level of messages about rejected requests; those about delayed ones"
+        "The level of messages about rejected requests; those about delayed ones"
         " are one level lower.",
     )
-    dryRun: bool = directive(
+    dryRun: bool = dryRunDirective(
         "limit_req_dry_run",
         HTTP_ANY,
-        flag,
-        default=False,
-        doc="Count and log, but delay and reject nobody.",
+        "Count and log, but delay and reject nobody.",
     )
 
 
@@ -193,6 +191,7 @@ class _Bucket:
         return self.excess
 
 
+@implementer(IKept)
 class RequestTable:
     """
     Buckets by key, those that were used last at the end.
@@ -211,6 +210,18 @@ class RequestTable:
 
     def __len__(self) -> int:
         return len(self._buckets)
+
+    def adopt(self, previous: RequestTable) -> None:
+        """
+        Use the buckets of C{previous}; the rate may be another one.
+        """
+        self._buckets = previous._buckets
+        self._memory = previous._memory
+
+    def close(self) -> None:
+        """
+        Nothing waits here.
+        """
 
     def find(self, key: bytes) -> _Bucket | None:
         """
@@ -376,15 +387,14 @@ class RequestLimits:
     The zones of an C{http} block, and the limits in it.
     """
 
-    def __init__(self, block: Block, build: Any, tables: Tables) -> None:
+    def __init__(self, block: Block, build: Any) -> None:
         """
-        @param build: the composition at hand, with C{compile(text, node)}.
+        @param build: the composition at hand, with C{compile(text, node)} and C{zones}.
         @raise ConfigError: a zone is wrong.
         """
         lines = block.of(RequestLimitOptions).zones
-        self._zones = defineZones(lines, "http limit_req", tables, build, RequestTable)
-        for zone in self._zones.values():
-            # A reload may change the rate.
+        self._zones = LimitZones(lines, "http limit_req", build, RequestTable)
+        for zone in self._zones:
             rates = [_rate(word) for word in zone.line.more]
             zone.table.rate = rates[-1] if rates else 1000
 
@@ -394,16 +404,10 @@ class RequestLimits:
         """
         The limits of one place; C{None}: there are none.
 
-        @raise ConfigError: a zone is unknown, or named twice.
+        @raise ConfigError: a zone is named twice, or is for something else.
         """
         options = block.of(RequestLimitOptions)
         if not options.limits:
             return None
-        limits: dict[str, tuple[Zone[RequestTable], LimitLine]] = {}
-        for line in options.limits:
-            if line.zone in limits:
-                raise duplicate(line.node)
-            limits[line.zone] = (zoneOf(self._zones, line.zone, line.node), line)
-        return RequestLimiter(
-            tuple(limits.values()), options.logLevel, options.dryRun, seconds
-        )
+        limits = self._zones.bind(options.limits)
+        return RequestLimiter(limits, options.logLevel, options.dryRun, seconds)

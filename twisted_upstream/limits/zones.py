@@ -1,25 +1,41 @@
 """
-Zones: named tables of what is known by key, of limited size.
+What C{limit_conn} and C{limit_req} have in common: lines, tables of limited size by
+key, and finding them by name.
 
-A zone outlives a reload that leaves its name, size and key as they are.  nginx:
-C{ngx_shared_memory_add()} and the zones of C{limit_conn} and C{limit_req}
+A table outlives a reload that leaves its zone's name, size and key as they are.
+
+nginx: C{ngx_http_limit_conn_zone()}, C{ngx_http_limit_req_zone()}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ..config.syntax import ConfigError
+from ..config.directive import Where, directive, flag, oneOf
 from ..config.values import parseSize
 
 if TYPE_CHECKING:
     from ..config.syntax import Node
+    from ..config.zones import Zones
     from ..variables import Value
 
+
+class NamesZone(Protocol):
+    """
+    A limit as written: it names a zone.
+    """
+
+    @property
+    def node(self) -> Node: ...
+
+    @property
+    def zone(self) -> str: ...
+
+
 T = TypeVar("T")
+L = TypeVar("L", bound=NamesZone)
 
 _PAGE = 4096
 
@@ -72,6 +88,22 @@ def parseZone(node: Node, more: Sequence[str] = ()) -> ZoneLine:
     )
 
 
+def logLevelDirective(name: str, where: Where, doc: str) -> Any:
+    """
+    The field of a C{limit_*_log_level}.
+    """
+    return directive(
+        name, where, oneOf("info", "notice", "warn", "error"), default="error", doc=doc
+    )
+
+
+def dryRunDirective(name: str, where: Where, doc: str) -> Any:
+    """
+    The field of a C{limit_*_dry_run}.
+    """
+    return directive(name, where, flag, default=False, doc=doc)
+
+
 class Memory:
     """
     How much of a zone is in use: states take as many bytes as nginx's would.
@@ -111,35 +143,6 @@ class Memory:
         return 1 << (self._head + len(key) - 1).bit_length()
 
 
-class Tables:
-    """
-    The tables of all zones that are in use, over all configurations.
-    """
-
-    __slots__ = ("_tables",)
-
-    def __init__(self) -> None:
-        self._tables: MutableMapping[tuple[str, str, int, str], Any] = (
-            WeakValueDictionary()
-        )
-
-    def __len__(self) -> int:
-        return len(self._tables)
-
-    def table(self, owner: str, line: ZoneLine, make: Callable[[int], T]) -> T:
-        """
-        The table of a zone; made where there is none that it could continue.
-
-        @param owner: whose zone it is: C{http limit_conn}.
-        @param make: takes the size.
-        """
-        identity = (owner, line.name, line.size, line.key)
-        table: T | None = self._tables.get(identity)
-        if table is None:
-            table = self._tables[identity] = make(line.size)
-        return table
-
-
 @dataclass(frozen=True, slots=True)
 class Zone(Generic[T]):
     """
@@ -153,45 +156,53 @@ class Zone(Generic[T]):
     key: Value
 
 
-def defineZones(
-    lines: Iterable[ZoneLine],
-    owner: str,
-    tables: Tables,
-    build: Any,
-    make: Callable[[int], T],
-) -> dict[str, Zone[T]]:
+class LimitZones(Generic[T]):
     """
-    The zones of one configuration, by name.
+    The zones of one kind of limit in one configuration, by name.
+    """
 
-    @raise ConfigError: a zone is there twice, or its key is wrong.
-    """
-    found: dict[str, Zone[T]] = {}
-    for line in lines:
-        earlier = found.get(line.name)
-        if earlier is not None:
-            raise line.node.error(
-                f'{line.node.name} "{line.name}" is already bound to key'
-                f' "{earlier.line.key}"'
+    def __init__(
+        self,
+        lines: Iterable[ZoneLine],
+        use: str,
+        build: Any,
+        make: Callable[[int], T],
+    ) -> None:
+        """
+        @param use: whose zones they are: C{http limit_conn}.
+        @param build: the composition at hand, with C{compile(text, node)} and the
+            zones of all features.
+        @param make: takes the size of a zone, answers its table, an L{IKept}.
+        @raise ConfigError: a name is used already, or a key is wrong.
+        """
+        self._use = use
+        self._registry: Zones = build.zones
+        self._found: dict[str, Zone[T]] = {}
+        for line in lines:
+            table: Any = make(line.size)
+            self._registry.keep(
+                line.name, line.size, use, table, line.node, key=line.key
             )
-        table = tables.table(owner, line, make)
-        found[line.name] = Zone(line, table, build.compile(line.key, line.node))
-    return found
+            key = build.compile(line.key, line.node)
+            self._found[line.name] = Zone(line, table, key)
 
+    def __iter__(self) -> Iterator[Zone[T]]:
+        return iter(self._found.values())
 
-def zoneOf(found: dict[str, Zone[T]], name: str, node: Node) -> Zone[T]:
-    """
-    The zone that a limit names.
+    def bind(self, lines: Iterable[L]) -> tuple[tuple[Zone[T], L], ...]:
+        """
+        The zones that the limits of one place name.
 
-    @raise ConfigError: there is none.
-    """
-    zone = found.get(name)
-    if zone is None:
-        raise node.error(f'zero size shared memory zone "{name}"')
-    return zone
-
-
-def duplicate(node: Node) -> ConfigError:
-    """
-    The same zone is named twice in one place.
-    """
-    return node.error(f'"{node.name}" directive is duplicate')
+        @raise ConfigError: a zone is named twice, or is for something else.
+        """
+        bound: dict[str, tuple[Zone[T], L]] = {}
+        for line in lines:
+            name, node = line.zone, line.node
+            if name in bound:
+                raise node.error(f'"{node.name}" directive is duplicate')
+            self._registry.declare(name, 0, self._use, node)
+            zone = self._found.get(name)
+            # Others are complained of when all directives had their chance.
+            if zone is not None:
+                bound[name] = (zone, line)
+        return tuple(bound.values())

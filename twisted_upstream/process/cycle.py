@@ -18,10 +18,10 @@ from twisted.internet.defer import Deferred
 
 from ..balance.health import HealthRecords
 from ..config.build import Block
-from ..config.syntax import Node
+from ..config.syntax import ConfigError, Node, Problem
+from ..config.zones import Zones
 from ..http.build import HTTPBuild
 from ..http.routing import Address, ServedBy
-from ..limits.zones import Tables
 from ..logs import Logs
 from ..net.deadline import Deadlines
 from ..net.dialer import DialOptions, SocketDialer
@@ -29,6 +29,7 @@ from ..net.listeners import ListenError
 from ..net.sockaddr import Sockaddr, lookUp, parseAddress
 from ..stream.build import StreamBuild
 from ..stream.routing import StreamAddress
+from ..upstream.build import Given
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings
 from ..upstream.options import PassOptions
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 _numbers = count(1)
 #: Health of servers, over all configurations: a reload makes no server well.
 _health = HealthRecords()
-#: What C{limit_conn} and C{limit_req} have counted, over all configurations.
-_tables = Tables()
 
 
 class Cycle:
@@ -74,10 +73,19 @@ class Cycle:
         self._dialer = SocketDialer(reactor, self._deadlines)
         self._opens = self._dial if dial is None else dial
         self._builds: list[HTTPBuild | StreamBuild] = []
+        #: Memory that goes from one cycle to the next, by name.
+        self.zones = Zones(configuration.root.node)
         random = Random()
+        problems: list[Problem] = []
         for block in configuration.root.inner:
             if block.node.name in ("http", "stream"):
-                self._builds.append(self._build(block, random))
+                try:
+                    self._builds.append(self._build(block, random))
+                except ConfigError as e:
+                    problems += e.problems
+        problems += self.zones.unsized()
+        if problems:
+            raise ConfigError(problems)
 
     def _build(self, block: Block, random: Random) -> HTTPBuild | StreamBuild:
         reactor = self._reactor
@@ -90,12 +98,12 @@ class Cycle:
             "variables": variables,
             "wallClock": time.time,
         }
-        what: dict[str, Any] = {
-            "prefix": self._configuration.prefix,
-            "directory": os.path.dirname(os.path.abspath(self._configuration.path)),
-            "logs": self._logs,
-            "variables": variables,
-            "surroundings": Surroundings(
+        given = Given(
+            prefix=self._configuration.prefix,
+            directory=os.path.dirname(os.path.abspath(self._configuration.path)),
+            logs=self._logs,
+            variables=variables,
+            surroundings=Surroundings(
                 clock=reactor,
                 random=random,
                 lookUp=lookUp,
@@ -103,24 +111,22 @@ class Cycle:
                 wallClock=time.time,
                 log=self._logs.main.write,
             ),
-            "factory": UpstreamFactory(
+            factory=UpstreamFactory(
                 self._deadlines, reactor.seconds, _numbers.__next__
             ),
-            "makeResolver": self._makeResolver,
-            "tables": _tables,
-        }
+            makeResolver=self._makeResolver,
+            zones=self.zones,
+        )
         build: HTTPBuild | StreamBuild
         if block.node.name == "http":
-            build = HTTPBuild(
-                block, served=ServedBy(**around), dial=self._opens, **what
-            )
+            build = HTTPBuild(block, given, served=ServedBy(**around), dial=self._opens)
         else:
             build = StreamBuild(
                 block,
+                given,
                 served=Served(**around),
                 dialer=self._dialer,
                 findTaker=self._sockets.findTaker,
-                **what,
             )
         build.build()
         return build
@@ -197,8 +203,8 @@ class Cycle:
             for old in known
             if type(new) is type(old)
         ]
-        for groups, before in pairs:
-            groups.zones.check(before.zones)
+        if previous is not None:
+            self.zones.check(previous.zones)
         for build in self._builds:
             for path in build.tempPaths:
                 try:
@@ -211,9 +217,9 @@ class Cycle:
             self._builds, None if previous is None else previous._sockets
         )
         for groups, before in pairs:
-            groups.zones.adopt(before.zones)
             groups.adopt(before)
         if previous is not None:
+            self.zones.adopt(previous.zones)
             previous._sockets.handOver(self._sockets)
 
     def start(self) -> None:
@@ -262,8 +268,8 @@ class Cycle:
         for build in self._builds:
             for group in build.groups:
                 group.close()
-            build.groups.zones.close()
             build.resolvers.close()
+        self.zones.close()
         self._deadlines.stop()
 
     def reopenLogs(self) -> None:

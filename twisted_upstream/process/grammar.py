@@ -57,6 +57,7 @@ from ..upstream.options import (
     UpstreamOptions,
     passOptionsOf,
 )
+from ..upstream.resolver_options import ResolverOptions
 from .options import EventsOptions, MainOptions
 
 _OPTIONS = (
@@ -66,6 +67,7 @@ _OPTIONS = (
     BlockOptions,
     ConnectionOptions,
     LocationOptions,
+    ResolverOptions,
     TableOptions,
     ServerOptions,
     AccessLogOptions,

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..http.build import HTTPBuild, Socket
+from ..http.build import HTTPBuild
 from ..http.factory import HTTPServerFactory
+from ..http.listen import Socket
 from ..net.datagrams import DatagramListener, openDatagrams
 from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
 from ..net.sockaddr import Sockaddr, familyOf, sockaddrName

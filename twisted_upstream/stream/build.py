@@ -6,29 +6,16 @@ nginx: C{ngx_stream_block()}, C{ngx_stream_optimize_servers()}
 
 from __future__ import annotations
 
-import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..access_log import AccessLogs
 from ..config.directive import Where
-from ..config.regex import compileMatcher
-from ..config.syntax import ConfigError, Node, Problem
 from ..limits.connections import ConnectionLimits
-from ..limits.zones import Tables
-from ..logs import ErrorLogOptions
-from ..maps.define import defineMaps
-from ..maps.names import addNames
-from ..net.listen import Protocols
 from ..net.sockaddr import Sockaddr, sockaddrName
-from ..tls.options import checkCertificates
 from ..tls.variables import tlsVariables
-from ..upstream.group import UpstreamGroups
+from ..upstream.build import BlockBuild, Given
+from ..upstream.listening import ListeningAddress, namesOf
 from ..upstream.proxy_protocol import addProxyProtocolVariables
-from ..upstream.resolve import Resolvers
 from . import limits
 from .access import compileAccess
 from .content import StreamContentOptions, compilePass, compileReturn, compileSet
@@ -54,38 +41,21 @@ from .variables import PREREAD_VARIABLES, addVariables, tlsOf
 
 if TYPE_CHECKING:
     from ..config.build import Block
-    from ..config.regex import Matcher
-    from ..config.values import Template
-    from ..logs import Logs
+    from ..config.syntax import Node
     from ..net.dialer import SocketDialer
     from ..net.listen import ListenLine
-    from ..tls.build import TLSBuild
-    from ..upstream.connection import UpstreamFactory
-    from ..upstream.group import Surroundings
     from ..upstream.served import Served
-    from ..variables import Value, Variables
     from .upstream_tls import StreamUpstreamTLS
 
 
-class StreamSocket:
+class StreamSocket(ListeningAddress[StreamServer]):
     """
-    A listening address and what was said of its socket.
+    A listening address of stream.
     """
 
-    def __init__(
-        self, sockaddr: Sockaddr, address: StreamAddress, isDatagram: bool
-    ) -> None:
-        self.sockaddr = sockaddr
-        self.isDatagram = isDatagram
-        self.address = address
-        self.line: ListenLine | None = None
-        self.protocols = Protocols()
-        self.hasDefault = False
-        self.servers: dict[StreamServer, Block] = {}
-        #: The first line that says C{ssl}.
-        self.tls: ListenLine | None = None
+    address: StreamAddress
 
-    def makeFactory(self, served: Any) -> TCPFactory | UDPFactory:
+    def makeFactory(self, served: Served) -> TCPFactory | UDPFactory:
         """
         What makes the sessions.
         """
@@ -94,235 +64,96 @@ class StreamSocket:
         return TCPFactory(served, self.address)
 
 
-class StreamBuild:
+class StreamBuild(BlockBuild[StreamSocket]):
     """
     One C{stream} block being built.
-
-    Phases and contents get it as C{build}: to compile texts, and for the paths and
-    the clock.
-
-    @ivar prefix: the directory that relative paths of files are under.
-    @ivar seconds: seconds since 1970.
-    @ivar sockets: the listening addresses, once built.
-    @ivar groups: all groups of servers.
     """
+
+    groupPlace = Where.STREAM_UPSTREAM
+    serverPlace = Where.STREAM_SERVER
 
     def __init__(
         self,
         block: Block,
+        given: Given,
         *,
-        prefix: str,
-        directory: str,
-        logs: Logs,
         served: Served,
-        variables: Variables,
-        surroundings: Surroundings,
-        factory: UpstreamFactory,
         dialer: SocketDialer,
         findTaker: Callable[[Sockaddr], Callable[..., None] | None],
-        makeResolver: Callable[[Sequence[str], Node, float], Any],
-        tables: Tables | None = None,
     ) -> None:
         """
-        @param directory: that of the configuration, which files of TLS are under.
         @param findTaker: who takes the connections of a listening address, for C{pass}.
-        @param makeResolver: takes the words and the line of C{resolver}, and its
-            time-out in seconds.
-        @param tables: what C{limit_conn} counts, over all configurations.
         """
-        self._tables = Tables() if tables is None else tables
-        self._limits: ConnectionLimits | None = None
-        self.block = block
-        self.prefix = prefix
-        self.seconds: Callable[[], float] = time.time
-        self.variables = variables
+        super().__init__(block, given)
         self.served = served
-        self.sockets: list[StreamSocket] = []
-        self.resolvers = Resolvers(makeResolver)
-        self.tempPaths: set[str] = set()
-        self._logs = logs
-        self._factory = factory
         self._dialer = dialer
         self._findTaker = findTaker
-        self._accessLogs: AccessLogs | None = None
-        self._problems: list[Problem] = []
-        self.groups = UpstreamGroups(
-            surroundings, self.compile, prefix, self._findResolver
-        )
-        self._clock = surroundings.clock
-        self._tls: TLSBuild | None = None
-        self._directory = directory
+        self._limits: ConnectionLimits | None = None
 
-    # ---- what phases and contents ask -----------------------------------------------
-
-    def compile(self, text: Template | str, node: Node) -> Value:
+    def defineVariables(self) -> None:
         """
-        Compile a text with variables.
-        """
-        return self.variables.compile(text, node)
-
-    def compileMatcher(
-        self, text: str, node: Node, ignoreCase: bool = False
-    ) -> Matcher:
-        """
-        Compile a regular expression; its named groups become variables.
-        """
-        return compileMatcher(text, node, self, ignoreCase)
-
-    # ---- all of it ------------------------------------------------------------------
-
-    @contextmanager
-    def _collecting(self) -> Iterator[None]:
-        """
-        Go on after a mistake, to find the others.
-        """
-        try:
-            yield
-        except ConfigError as e:
-            self._problems += [p for p in e.problems if p not in self._problems]
-
-    def build(self) -> None:
-        """
-        Build everything.
-
-        @raise ConfigError: with every mistake there is.
+        Those of sessions and of their phases.
         """
         addVariables(self.variables)
         self.variables.add(limits.variables())
         addProxyProtocolVariables(self.variables, lambda session: session.proxied)
         self.variables.add(tlsVariables(tlsOf))
         self.variables.add(PREREAD_VARIABLES)
-        with self._collecting():
-            defineMaps(self.block, self)
-        with self._collecting():
-            self._accessLogs = AccessLogs(
-                self.block, self._logs, self.variables, self.prefix, combined=False
-            )
-        with self._collecting():
-            self._limits = ConnectionLimits(self.block, self, self._tables, "stream")
-        blocks = self.block.inner
-        for block in blocks:
-            if block.where is Where.STREAM_UPSTREAM:
-                with self._collecting():
-                    self.groups.defineStream(block)
-        addresses: dict[tuple[Sockaddr, bool], StreamSocket] = {}
-        for block in blocks:
-            if block.where is Where.STREAM_SERVER:
-                with self._collecting():
-                    self._server(block, addresses)
-        for found in addresses.values():
-            with self._collecting():
-                self._bindTLS(found)
-        self.sockets = list(addresses.values())
-        for error in self.variables.check():
-            self._problems += error.problems
-        if self._problems:
-            raise ConfigError(self._problems)
 
-    # ---- servers --------------------------------------------------------------------
+    def defineLimits(self) -> None:
+        """
+        Make the zones of C{limit_conn}.
+        """
+        self._limits = ConnectionLimits(self.block, self, "stream")
 
-    def _server(
-        self, block: Block, addresses: dict[tuple[Sockaddr, bool], StreamSocket]
-    ) -> None:
+    def defineGroup(self, block: Block) -> None:
+        """
+        Make a group of servers.
+        """
+        self.groups.defineStream(block)
+
+    def defineServer(self, block: Block) -> None:
+        """
+        Make a virtual server.
+        """
         options = block.of(StreamServerOptions)
         if not options.listens:
             node = block.node
             raise node.error(
                 f'no "listen" is defined for server in {node.path}:{node.line}'
             )
-        nodes = block.nodes("server_name")
-        names = [
-            (
-                socket.gethostname().lower() if name.lower() == "$hostname" else name,
-                node,
-            )
-            for node in nodes
-            for name in node.words
-        ] or [("", block.node)]
+        names = namesOf(block) or [("", block.node)]
         server = StreamServer(
             names[0][0].removeprefix("."),
             block.of(StreamOptions),
-            self._logs.errorLog(block.of(ErrorLogOptions).errorLog),
+            self.errorLog(block),
         )
-        with self._collecting():
-            self._bindResolver(server, block)
-        if self._accessLogs is not None:
-            with self._collecting():
-                server.accessLogs = self._accessLogs.compile(block)
-        with self._collecting():
+        with self.collecting():
+            server.resolver = self.resolverOf(block)
+        if self.accessLogs is not None:
+            with self.collecting():
+                server.accessLogs = self.accessLogs.compile(block)
+        with self.collecting():
             server.phases[POST_ACCEPT] = compileRealip(block)
-        with self._collecting():
+        with self.collecting():
             server.phases[SETS] = compileSet(block, self)
         if self._limits is not None:
-            with self._collecting():
+            with self.collecting():
                 server.phases[LIMITS] = compileLimits(
                     block, self._limits, self.served.soon
                 )
-        with self._collecting():
+        with self.collecting():
             server.phases[ACCESS] = compileAccess(block)
-        with self._collecting():
+        with self.collecting():
             self._bindContent(server, block)
-        for line in options.listens:
-            for sockaddr in line.sockaddrs:
-                found = self._address(sockaddr, line, server, block, addresses)
-                with self._collecting():
-                    addNames(
-                        found.address,
-                        names,
-                        server,
-                        address=found.address.name,
-                        compileMatcher=partial(self.compileMatcher, ignoreCase=True),
-                    )
 
-    def _address(
-        self,
-        sockaddr: Sockaddr,
-        line: ListenLine,
-        server: StreamServer,
-        block: Block,
-        addresses: dict[tuple[Sockaddr, bool], StreamSocket],
-    ) -> StreamSocket:
-        """
-        nginx: C{ngx_stream_add_addresses()}
-        """
-        place = (sockaddr, line.udp)
-        found = addresses.get(place)
-        if found is None:
+        def make(sockaddr: Sockaddr, line: ListenLine) -> StreamSocket:
             address = StreamAddress(sockaddrName(sockaddr), server)
-            found = addresses[place] = StreamSocket(sockaddr, address, line.udp)
-        name = found.address.name
-        if server in found.servers:
-            raise line.node.error(f"a duplicate listen {name}")
-        found.servers[server] = block
-        if line.tls and found.tls is None:
-            found.tls = line
-        if line.options is not None:
-            if found.line is not None:
-                raise line.node.error(f"duplicate listen options for {name}")
-            found.line = line
-        if line.isDefault:
-            if found.hasDefault:
-                raise line.node.error(f"a duplicate default server for {name}")
-            found.hasDefault = True
-            found.address.default = server
-        found.protocols.add(line, name)
-        if line.proxyProtocol:
-            found.address.proxyProtocol = True
-        return found
+            return StreamSocket(sockaddr, address, line.udp)
 
-    @property
-    def tls(self) -> TLSBuild:
-        """
-        What all TLS of a configuration shares.  OpenSSL is imported with it: only who
-        uses it asks.
-        """
-        if self._tls is None:
-            from ..tls.build import TLSBuild
+        self.listen(server, block, options.listens, names, make)
 
-            self._tls = TLSBuild(self.block, self._directory, self._clock, self.compile)
-        return self._tls
-
-    def _bindTLS(self, found: StreamSocket) -> None:
+    def bindTLS(self, found: StreamSocket) -> None:
         """
         Let an address speak TLS, or listen to it.
 
@@ -343,41 +174,15 @@ class StreamBuild:
         if found.tls is None:
             return
         for server, block in found.servers.items():
-            options = block.of(StreamTLSOptions)
             server.phases[TLS] = handshakePhase
-            tls.handshakeTimeouts[server] = options.handshakeTimeout
-            with self._collecting():
-                tls.servers[server] = self.tls.server(
-                    block, "STREAM", options.protocolNames
-                )
-        default = tls.servers.get(found.address.default)
-        if default is not None:
-            checkCertificates(default, tls.servers.values(), found.tls.node)
-
-    def _bindResolver(self, server: StreamServer, block: Block) -> None:
-        options = block.of(StreamOptions)
-        if options.resolver:
-            nodes = block.nodes("resolver") or self.block.nodes("resolver")
-            server.resolver = self.resolvers.of(
-                options.resolver, options.resolverTimeout, nodes[0]
+            tls.handshakeTimeouts[server] = block.of(StreamTLSOptions).handshakeTimeout
+        tls.servers.update(
+            self.serversTLS(
+                found,
+                "STREAM",
+                lambda block: block.of(StreamTLSOptions).protocolNames,
             )
-
-    def _findResolver(
-        self, words: Sequence[str], timeout: float | None, node: Node
-    ) -> tuple[Any, float]:
-        """
-        The resolver of a group that says this; where it says nothing, that of
-        C{stream}.
-        """
-        outer = self.block.of(StreamOptions)
-        lines = self.block.nodes("resolver")
-        seconds = outer.resolverTimeout if timeout is None else timeout
-        if words:
-            return self.resolvers.of(words, seconds, node), seconds
-        if not lines:
-            return None, seconds
-        found = self.resolvers.of(outer.resolver, outer.resolverTimeout, lines[0])
-        return found, seconds
+        )
 
     def _bindContent(self, server: StreamServer, block: Block) -> None:
         """
@@ -413,10 +218,10 @@ class StreamBuild:
             address=None if group is not None else self.compile(text, node),
             bind=None if bind is None else self.compile(bind.text, node),
             tls=self._upstreamTLS(block, node),
-            uploadRate=self._compiled(options.uploadRate, node),
-            downloadRate=self._compiled(options.downloadRate, node),
+            uploadRate=self.compileIfAny(options.uploadRate, node),
+            downloadRate=self.compileIfAny(options.downloadRate, node),
             dialer=self._dialer,
-            factory=self._factory,
+            factory=self.factory,
             seconds=self.served.seconds,
             tcpNodelay=block.of(StreamOptions).tcpNodelay,
         )
@@ -429,6 +234,3 @@ class StreamBuild:
 
         names = tuple(self.compile(name, node) for name in options.protocolNames)
         return StreamUpstreamTLS(block, self.tls, names)
-
-    def _compiled(self, text: Template | None, node: Node) -> Value | None:
-        return None if text is None else self.compile(text, node)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..config.directive import Where, directive, words
+from ..config.directive import Where
 from ..config.syntax import Node
 from ..net.listen import ListenLine, parseListen
+from ..upstream.listening import listenDirective, serverNameDirective
 
 _FLAGS = {
     "default_server": "isDefault",
@@ -58,21 +59,5 @@ class StreamServerOptions:
     Where a server is found.
     """
 
-    listens: tuple[ListenLine, ...] = directive(
-        "listen",
-        Where.STREAM_SERVER,
-        _listen,
-        arity=(1, None),
-        repeat=True,
-        default=(),
-        doc="An address, and options of its socket.",
-    )
-    names: tuple[tuple[str, ...], ...] = directive(
-        "server_name",
-        Where.STREAM_SERVER,
-        words,
-        arity=(1, None),
-        repeat=True,
-        default=(),
-        doc="Names: exact, *.name, name.*, .name or ~expression.",
-    )
+    listens: tuple[ListenLine, ...] = listenDirective(Where.STREAM_SERVER, _listen)
+    names: tuple[tuple[str, ...], ...] = serverNameDirective(Where.STREAM_SERVER)

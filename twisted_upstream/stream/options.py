@@ -16,7 +16,6 @@ from ..config.directive import (
     number,
     seconds,
     size,
-    words,
 )
 
 #: Where nearly everything of stream may stand.
@@ -84,22 +83,6 @@ class StreamOptions:
         default=30.0,
         unit="seconds",
         doc="How long looking at what a client says may take.",
-    )
-    resolver: tuple[str, ...] = directive(
-        "resolver",
-        STREAM,
-        words,
-        arity=(1, None),
-        default=(),
-        doc="Name servers for names that are known only per session.",
-    )
-    resolverTimeout: float = directive(
-        "resolver_timeout",
-        STREAM,
-        seconds,
-        default=30.0,
-        unit="seconds",
-        doc="How long looking a name up may take.",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..balance.peers import Peer
 from ..config.syntax import Document, parse
+from ..config.zones import Zones
 from ..http.build import HTTPBuild
 from ..http.factory import HTTPServerFactory
 from ..http.routing import ServedBy
@@ -19,6 +20,7 @@ from ..logs import ErrorLogLine, Logs
 from ..net.sockaddr import Sockaddr
 from ..net.transport import SocketTransport
 from ..process.grammar import makeGrammar
+from ..upstream.build import Given
 from ..upstream.connection import UpstreamFactory
 from ..upstream.group import Surroundings, UpstreamGroup
 from ..variables import Variables
@@ -103,21 +105,26 @@ class MemoryHTTP:
         block = next(each for each in root.inner if each.node.name == "http")
         self.build = HTTPBuild(
             block,
-            prefix=prefix,
-            directory=directory or prefix,
-            logs=self._logs,
-            served=served,
-            variables=variables,
-            surroundings=Surroundings(
-                clock=reactor,
-                random=Random(seed),
-                lookUp=lookUp,
-                wallClock=wallClock,
-                log=self._logs.main.write,
+            Given(
+                prefix=prefix,
+                directory=directory or prefix,
+                logs=self._logs,
+                variables=variables,
+                surroundings=Surroundings(
+                    clock=reactor,
+                    random=Random(seed),
+                    lookUp=lookUp,
+                    wallClock=wallClock,
+                    log=self._logs.main.write,
+                ),
+                factory=UpstreamFactory(
+                    self.deadlines, reactor.seconds, numbers.__next__
+                ),
+                makeResolver=lambda words, node, timeout: self.names,
+                zones=Zones(root.node),
             ),
-            factory=UpstreamFactory(self.deadlines, reactor.seconds, numbers.__next__),
+            served=served,
             dial=self.dialer.dial,
-            makeResolver=lambda words, node, timeout: self.names,
         )
         self.build.seconds = wallClock
         self.build.build()
@@ -211,7 +218,7 @@ class MemoryHTTP:
         self.reactor.settle()
         for group in self.groups:
             group.close()
-        self.build.groups.zones.close()
+        self.build.zones.close()
         self.reactor.settle()
         found = self.problems()
         if emptied != len(self.factories):

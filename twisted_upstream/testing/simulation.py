@@ -23,9 +23,9 @@ from ..balance.peers import Outcome, Peer, Peers
 from ..balance.round_robin import RoundRobin
 from ..config.syntax import Node, parse
 from ..config.values import Template, Variable, parseTemplate
+from ..config.zones import Zones
 from ..interfaces import IBalancer, IClient, IPeerGetter, IPeerInit
 from ..upstream.group import BalancerLine, Surroundings
-from ..upstream.zones import Zones
 
 
 @implementer(IClient)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.build import Block
 from ..config.directive import (
@@ -24,6 +24,9 @@ from ..config.directive import (
 )
 from ..config.syntax import Node
 from ..config.values import parseNumber, parseSize, parseTime
+
+if TYPE_CHECKING:
+    from ..config.zones import Zones
 
 _HTTP = Where.HTTP | Where.SERVER
 _STREAM = Where.STREAM | Where.STREAM_SERVER
@@ -100,6 +103,38 @@ def parseCertificateCache(node: Node) -> CacheOptions:
     return CacheOptions(most, inactive, valid)
 
 
+def _shared(node: Node, word: str, what: str) -> tuple[str, int]:
+    """
+    Read C{shared:name:size}.
+    """
+    kind, _, rest = word.partition(":")
+    name, _, value = rest.partition(":")
+    wrong = node.error(f'invalid {what} "{word}"')
+    if kind != "shared" or not name:
+        raise wrong
+    try:
+        size = parseSize(value)
+    except ValueError:
+        raise wrong from None
+    if size < 8 * _PAGE:
+        raise node.error(f'{what} "{word}" is too small')
+    return name, size
+
+
+def declareCaches(block: Block, zones: Zones, place: str) -> None:
+    """
+    Tell the names of caches that this very block says workers share.
+
+    @param place: C{http} or C{stream}.
+    @raise ConfigError: a name is used for something else.
+    """
+    for name in ("ssl_session_cache", "ssl_ocsp_cache"):
+        for node in block.nodes(name):
+            for word in node.words:
+                if word.startswith("shared:"):
+                    zones.declare(*_shared(node, word, ""), f"{place} {name}", node)
+
+
 def _sessionCache(node: Node) -> str:
     """
     @return: C{off}, C{none}, C{builtin} or C{shared}.
@@ -115,15 +150,7 @@ def _sessionCache(node: Node) -> str:
             if kind != "shared":
                 kind = "builtin"
         elif word.startswith("shared:"):
-            name, colon, value = word[len("shared:") :].partition(":")
-            if not name or not colon:
-                raise wrong
-            try:
-                bytes = parseSize(value)
-            except ValueError:
-                raise wrong from None
-            if bytes < 8 * _PAGE:
-                raise node.error(f'session cache "{word}" is too small')
+            _shared(node, word, "session cache")
             kind = "shared"
         else:
             raise wrong
@@ -137,17 +164,7 @@ def _ocspCache(node: Node) -> str:
     word = node.words[0]
     if word == "off":
         return ""
-    kind, name, *rest = [*word.split(":"), "", ""]
-    wrong = node.error(f'invalid OCSP cache "{word}"')
-    if kind != "shared" or not name or not rest[0]:
-        raise wrong
-    try:
-        bytes = parseSize(rest[0])
-    except ValueError:
-        raise wrong from None
-    if bytes < 8 * _PAGE:
-        raise node.error(f'OCSP cache "{word}" is too small')
-    return name
+    return _shared(node, word, "OCSP cache")[0]
 
 
 def _unsupported(node: Node) -> bool:

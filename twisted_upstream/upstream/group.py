@@ -26,6 +26,7 @@ from ..config.build import Block
 from ..config.directive import Where, directive, words
 from ..config.syntax import ConfigError, Node
 from ..config.values import Template, Variable
+from ..config.zones import Zones
 from ..interfaces import IBalancer, IBalancerLine, IClient, IKept, IPeerInit
 from ..net.sockaddr import HostPort, inetSockaddr, parseAddress, sockaddrName
 from .keepalive import KeepaliveCache
@@ -37,7 +38,6 @@ from .options import (
 )
 from .state import readState
 from .watch import FIRST, WatchedServer
-from .zones import Zones
 
 if TYPE_CHECKING:
     from .connection import UpstreamProtocol
@@ -278,7 +278,8 @@ class BalancerLine:
         """
         Hand C{kept} from one configuration to the next.
         """
-        self._zones.keep(name, size, kept, self._group, self._node)
+        use = f"{self.place} {self._node.name}"
+        self._zones.keep(name, size, use, kept, self._node, group=self._group)
 
     def error(self, message: str) -> ConfigError:
         """
@@ -325,8 +326,10 @@ class UpstreamGroups:
         compile: Callable[[Template | str, Node], Callable[[Any], bytes]],
         prefix: str = "",
         findResolver: FindResolver = _noResolver,
+        zones: Zones | None = None,
     ) -> None:
         """
+        @param zones: those of all features.
         @param compile: makes texts with variables into callables.
         @param findResolver: takes what an C{upstream{}} says, C{()} and C{None} where
             it says nothing, and its line.
@@ -340,7 +343,7 @@ class UpstreamGroups:
         self._explicit: dict[str, UpstreamGroup] = {}
         self._implicit: dict[tuple[str, int], UpstreamGroup] = {}
         self._balancers = plugins.find(IBalancer)
-        self.zones = Zones()
+        self._zones = Zones() if zones is None else zones
         #: Looks names up while requests wait: takes client, name, and who is told.
         self.resolve: Callable[..., None] | None = None
 
@@ -399,7 +402,8 @@ class UpstreamGroups:
         options = block.of(UpstreamOptions)
         zone, zoneSize = options.zone
         if zone:
-            self.zones.declare(zone, zoneSize, "zone", block.nodes("zone")[0])
+            use = "http zone" if keeps else "stream zone"
+            self._zones.declare(zone, zoneSize, use, block.nodes("zone")[0])
         name = block.node.words[0]
         if name.lower() in self._explicit:
             raise block.node.error(f'duplicate upstream "{name}"')
@@ -564,7 +568,7 @@ class UpstreamGroups:
                 block.node.words[0],
                 self._compile,
                 self._surroundings,
-                self.zones,
+                self._zones,
                 beside,
                 place,
             )

@@ -17,7 +17,6 @@ from ...limits.requests import RequestLimits
 if TYPE_CHECKING:
     from ...config.build import Block
     from ...config.syntax import Node
-    from ...limits.zones import Tables
     from ...variables import Getter
     from ..request import Request
 
@@ -60,13 +59,13 @@ class Limits:
     The limits of an C{http} block.
     """
 
-    def __init__(self, block: Block, build: Any, tables: Tables) -> None:
+    def __init__(self, block: Block, build: Any) -> None:
         """
         @raise ConfigError: a zone is wrong.
         """
         self._served = build.served
-        self._requests = RequestLimits(block, build, tables)
-        self._connections = ConnectionLimits(block, build, tables, "http")
+        self._requests = RequestLimits(block, build)
+        self._connections = ConnectionLimits(block, build, "http")
 
     def compileRequests(
         self, block: Block, build: Any

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...config.directive import HTTP_ANY, Where, directive, number, text
 from ...config.values import Template, parseTemplate
+from ..location_name import modifierOf
 
 if TYPE_CHECKING:
     from ...config.build import Block
@@ -154,19 +155,6 @@ def compileType(block: Block) -> Callable[[bytes], bytes | None]:
     return typeOf
 
 
-def _prefix(block: Block) -> str | None:
-    """
-    The name of a location that is a prefix or exact; C{None} for a regular expression.
-    """
-    words = block.node.words
-    if len(words) == 2:
-        return None if words[0] in ("~", "~*") else words[1]
-    name = words[0]
-    if name.startswith("~"):
-        return None
-    return name.removeprefix("^~").removeprefix("=")
-
-
 class Paths:
     """
     Maps the URIs of one place to paths of files.
@@ -259,7 +247,9 @@ def _paths(block: Block, line: PathLine, build: Any, prefix: bytes) -> Paths:
     """
     name, alias = "", 0 if line.node.name == "root" else None
     if alias is None:
-        name = _prefix(block) or ""
+        modifier, name = modifierOf(block.node)
+        if modifier in ("~", "~*"):
+            name = ""
         if name.startswith("@"):
             raise line.node.error(
                 'the "alias" directive cannot be used inside the named location'

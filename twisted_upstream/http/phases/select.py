@@ -166,7 +166,9 @@ class Select:
             if picks is None:
                 # Kept over a reload like a zone, under a name that no zone can have.
                 picks = Picks(build.served.deadlines, self._seconds)
-                build.groups.zones.keep(f"picks {name}", 0, picks, name, line.node)
+                build.zones.keep(
+                    f"picks {name}", 0, "http picks", picks, line.node, group=name
+                )
                 build.picks[name.lower()] = picks
             self._groups[name.encode("utf-8", "surrogateescape")] = (group, picks)
         self._default = next(iter(self._groups.values()))
