@@ -97,7 +97,7 @@ def _accessLog(node: Node) -> AccessLogLine:
     condition: Template | None = None
     for index, word in enumerate(node.words[1:], 1):
         key, given, value = word.partition("=")
-        try:
+        with node.parameter(index):
             if word == "gzip":
                 gzip = 1
             elif not given:
@@ -118,8 +118,6 @@ def _accessLog(node: Node) -> AccessLogLine:
                 condition = parseTemplate(value)
             else:
                 raise ValueError
-        except ValueError:
-            raise node.error(f'invalid parameter "{word}"', word=index) from None
     if gzip and not buffer:
         buffer = 64 * 1024
     if flush is not None and not buffer:
@@ -162,14 +160,6 @@ class AccessLogOptions:
         default=(),
         doc="Where requests or sessions are logged, in which format, and which of"
         " them.",
-    )
-    openLogFileCache: str = directive(
-        "open_log_file_cache",
-        _PLACES,
-        lambda node: node.words[0],
-        arity=(1, 4),
-        default="off",
-        doc="Accepted: files whose names have variables are always kept open.",
     )
 
 

@@ -155,12 +155,6 @@ class MapTests(SynchronousTestCase):
         self.assertEqual(request.variable("kept"), b"/a")
         self.assertEqual(request.variable("fresh"), b"/b")
 
-    def test_hashSizes(self) -> None:
-        """
-        Sizes of hash tables are accepted.
-        """
-        self.define("map_hash_max_size 1024; map_hash_bucket_size 128;")
-
     def test_invalid(self) -> None:
         """
         Every line has a key and a value; keys differ.

@@ -127,16 +127,22 @@ class Converter(Generic[T]):
 
     @ivar type: what it takes, in a word for the documentation.
     @ivar arity: how many arguments it takes.
+    @ivar unit: of the value: C{"seconds"}, C{"bytes"}; may be empty.
     """
 
-    __slots__ = ("_convert", "type", "arity")
+    __slots__ = ("_convert", "type", "arity", "unit")
 
     def __init__(
-        self, convert: Callable[[Node], T], type: str, arity: Arity = (1, 1)
+        self,
+        convert: Callable[[Node], T],
+        type: str,
+        arity: Arity = (1, 1),
+        unit: str = "",
     ) -> None:
         self._convert = convert
         self.type = type
         self.arity = arity
+        self.unit = unit
 
     def __call__(self, node: Node) -> T:
         return self._convert(node)
@@ -146,13 +152,13 @@ class Converter(Generic[T]):
 
 
 def converter(
-    type: str, arity: Arity = (1, 1)
+    type: str, arity: Arity = (1, 1), unit: str = ""
 ) -> Callable[[Callable[[Node], T]], Converter[T]]:
     """
     A decorator: the function is a converter, and the documentation calls its
     arguments C{type}.
     """
-    return lambda convert: Converter(convert, type, arity)
+    return lambda convert: Converter(convert, type, arity, unit)
 
 
 @converter("on | off")
@@ -178,7 +184,7 @@ def number(node: Node) -> int:
     return parseNumber(node.words[0])
 
 
-@converter("size")
+@converter("size", unit="bytes")
 def size(node: Node) -> int:
     """
     Bytes, with C{k} or C{m}.  nginx: C{ngx_conf_set_size_slot()}
@@ -186,7 +192,7 @@ def size(node: Node) -> int:
     return parseSize(node.words[0])
 
 
-@converter("offset")
+@converter("offset", unit="bytes")
 def offset(node: Node) -> int:
     """
     Bytes, with C{k}, C{m} or C{g}.  nginx: C{ngx_conf_set_off_slot()}
@@ -194,7 +200,7 @@ def offset(node: Node) -> int:
     return parseOffset(node.words[0])
 
 
-@converter("time")
+@converter("time", unit="seconds")
 def seconds(node: Node) -> float:
     """
     Seconds, exact to the millisecond.  nginx: C{ngx_conf_set_msec_slot()}
@@ -202,7 +208,7 @@ def seconds(node: Node) -> float:
     return parseTime(node.words[0])
 
 
-@converter("whole seconds")
+@converter("whole seconds", unit="seconds")
 def wholeSeconds(node: Node) -> float:
     """
     Seconds without fractions: C{ms} is refused, C{y} and C{M} are known.
@@ -210,6 +216,18 @@ def wholeSeconds(node: Node) -> float:
     nginx: C{ngx_conf_set_sec_slot()}
     """
     return parseTime(node.words[0], milliseconds=False)
+
+
+@converter("number size", (2, 2), unit="bytes")
+def buffers(node: Node) -> tuple[int, int]:
+    """
+    Number and size of buffers.  nginx: C{ngx_conf_set_bufs_slot()}
+    """
+    count, each = node.words
+    found = (parseNumber(count) if count.isdigit() else 0, parseSize(each))
+    if not all(found):
+        raise ValueError("invalid value")
+    return found
 
 
 @converter("text")
@@ -331,11 +349,12 @@ def directive(
 
     @param arity: by default the converter's, or one argument.
     @param type: by default the converter's.
+    @param unit: the same.
     """
     checked = opens is not None and opens is not Where.RAW
-    own: tuple[Arity, str] = ((1, 1), "")
+    own: tuple[Arity, str, str] = ((1, 1), "", "")
     if isinstance(convert, Converter):
-        own = (convert.arity, convert.type)
+        own = (convert.arity, convert.type, convert.unit)
     declaration = Declaration(
         names=(names,) if isinstance(names, str) else names,
         where=where,
@@ -346,7 +365,7 @@ def directive(
         repeat=repeat,
         inherit=inherit and not checked,
         opens=opens,
-        unit=unit,
+        unit=unit or own[2],
         doc=doc,
         origin=origin,
     )

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 #: The path of directives that were given with C{-g}.
@@ -198,6 +199,20 @@ class Node:
             place = self.places[word]
         problem = self._source.problem(message, place, hint=hint, level="emerg")
         return ConfigError((problem,))
+
+    @contextmanager
+    def parameter(self, word: int) -> Iterator[None]:
+        """
+        Read an argument: a C{ValueError} means that it is invalid.
+
+        @param word: its index in C{words}.
+        @raise ConfigError: it is invalid.
+        """
+        try:
+            yield
+        except ValueError:
+            message = f'invalid parameter "{self.words[word]}"'
+            raise self.error(message, word=word) from None
 
     def warning(self, message: str, *, hint: str = "") -> Problem:
         """

@@ -12,28 +12,23 @@ from ..config.directive import (
     HTTP_ANY,
     InvalidValue,
     Where,
+    buffers,
     directive,
     flag,
+    nothing,
     number,
     oneOf,
     seconds,
     size,
     template,
-    text,
     words,
 )
 from ..config.syntax import Node
-from ..config.values import Template, parseSize, parseTime
+from ..config.values import Template, parseTime
 
 _SERVER = Where.HTTP | Where.SERVER
 _ANY = HTTP_ANY
 _RATE = HTTP_ANY | Where.IF
-
-
-def _buffers(node: Node) -> tuple[int, int]:
-    if not node.words[0].isdigit():
-        raise ValueError("invalid value")
-    return int(node.words[0]), parseSize(node.words[1])
 
 
 def _timeouts(node: Node) -> tuple[float, int]:
@@ -70,8 +65,7 @@ class BlockOptions:
     http: bool = directive(
         "http",
         Where.MAIN,
-        lambda node: True,
-        arity=(0, 0),
+        nothing,
         default=False,
         opens=Where.HTTP,
         doc="Everything about HTTP.",
@@ -79,8 +73,7 @@ class BlockOptions:
     server: tuple[bool, ...] = directive(
         "server",
         Where.HTTP,
-        lambda node: True,
-        arity=(0, 0),
+        nothing,
         repeat=True,
         default=(),
         opens=Where.SERVER,
@@ -109,17 +102,14 @@ class ConnectionOptions:
         _SERVER,
         size,
         default=1024,
-        unit="bytes",
         doc="Size of the first buffer of a request's head; larger ones are used for"
         " what does not fit.",
     )
     largeBuffers: tuple[int, int] = directive(
         "large_client_header_buffers",
         _SERVER,
-        _buffers,
-        arity=(2, 2),
+        buffers,
         default=(4, 8192),
-        unit="bytes",
         doc="Number and size of the buffers of a request's head; a line must fit one.",
     )
     maxHeaders: int = directive(
@@ -134,7 +124,6 @@ class ConnectionOptions:
         _SERVER,
         seconds,
         default=60.0,
-        unit="seconds",
         doc="How long a client may take to send a request's head.",
     )
     ignoreInvalidHeaders: bool = directive(
@@ -171,7 +160,6 @@ class LocationOptions:
         HTTP_ANY,
         size,
         default=4096,
-        unit="bytes",
         doc="How long a response may be that a plugin asks for, to have it in memory.",
     )
 
@@ -180,7 +168,6 @@ class LocationOptions:
         _ANY,
         size,
         default=1024 * 1024,
-        unit="bytes",
         doc="Limit of a request's body; 0: none.",
     )
     bodyBufferSize: int = directive(
@@ -188,7 +175,6 @@ class LocationOptions:
         _ANY,
         size,
         default=8192,
-        unit="bytes",
         doc="How much of a request's body is held in memory; what is larger goes into a"
         " temporary file.",
     )
@@ -197,7 +183,6 @@ class LocationOptions:
         _ANY,
         seconds,
         default=60.0,
-        unit="seconds",
         doc="How long a client may send nothing of a body.",
     )
     bodyTempPath: tuple[str, ...] = directive(
@@ -216,19 +201,11 @@ class LocationOptions:
         default="off",
         doc="Hold every request body in a temporary file; with C{on} the file stays.",
     )
-    bodyInSingleBuffer: bool = directive(
-        "client_body_in_single_buffer",
-        _ANY,
-        flag,
-        default=False,
-        doc="Accepted: C{$request_body} is always in one piece.",
-    )
     sendTimeout: float = directive(
         "send_timeout",
         _ANY,
         seconds,
         default=60.0,
-        unit="seconds",
         doc="How long a client may take nothing of a response.",
     )
     keepaliveTimeout: tuple[float, int] = directive(
@@ -253,16 +230,7 @@ class LocationOptions:
         _ANY,
         seconds,
         default=3600.0,
-        unit="seconds",
         doc="How old a connection may get before it is closed after a request.",
-    )
-    keepaliveMinTimeout: float = directive(
-        "keepalive_min_timeout",
-        _ANY,
-        seconds,
-        default=0.0,
-        unit="seconds",
-        doc="Accepted: idle connections are closed at once when the server shuts down.",
     )
     keepaliveDisable: tuple[str, ...] = directive(
         "keepalive_disable",
@@ -281,19 +249,13 @@ class LocationOptions:
         doc="Read what a client still sends before its connection is closed.",
     )
     lingeringTime: float = directive(
-        "lingering_time",
-        _ANY,
-        seconds,
-        default=30.0,
-        unit="seconds",
-        doc="How long that may take.",
+        "lingering_time", _ANY, seconds, default=30.0, doc="How long that may take."
     )
     lingeringTimeout: float = directive(
         "lingering_timeout",
         _ANY,
         seconds,
         default=5.0,
-        unit="seconds",
         doc="How long to wait for more.",
     )
     limitRate: Template | None = directive(
@@ -347,13 +309,6 @@ class LocationOptions:
         default=False,
         doc="Reset, instead of close, connections that time out.",
     )
-    tcpNoDelay: bool = directive(
-        "tcp_nodelay",
-        _ANY,
-        flag,
-        default=True,
-        doc="Accepted; TCP_NODELAY is always on, as nothing is sent in small pieces.",
-    )
     earlyHints: tuple[str, ...] = directive(
         "early_hints",
         _ANY,
@@ -361,32 +316,4 @@ class LocationOptions:
         arity=(1, None),
         default=(),
         doc="Pass 103 responses on where one of these values is neither empty nor 0.",
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TableOptions:
-    """
-    Sizes of nginx's hash tables: accepted, as dictionaries need none.
-    """
-
-    sizes: tuple[str, ...] = directive(
-        (
-            "variables_hash_max_size",
-            "variables_hash_bucket_size",
-            "server_names_hash_max_size",
-            "server_names_hash_bucket_size",
-            "proxy_headers_hash_max_size",
-            "proxy_headers_hash_bucket_size",
-            "connection_pool_size",
-            "request_pool_size",
-            "output_buffers",
-            "postpone_output",
-        ),
-        _ANY,
-        text,
-        arity=(1, 2),
-        repeat=True,
-        default=(),
-        doc="Accepted: there is nothing of that kind to size.",
     )

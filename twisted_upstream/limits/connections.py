@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ..config.directive import Where, directive
+from ..config.directive import Where
 from ..interfaces import IKept
 from .zones import (
     LimitZones,
@@ -20,6 +20,7 @@ from .zones import (
     Zone,
     ZoneLine,
     dryRunDirective,
+    linesDirective,
     logLevelDirective,
     parseZone,
 )
@@ -69,26 +70,22 @@ class ConnectionLimitOptions:
     Zones and limits.
     """
 
-    zones: tuple[ZoneLine, ...] = directive(
+    zones: tuple[ZoneLine, ...] = linesDirective(
         "limit_conn_zone",
         Where.HTTP | Where.STREAM,
         parseZone,
-        arity=(2, 2),
-        default=(),
-        repeat=True,
-        type="key zone=name:size",
-        doc="A table of numbers of connections by key (a text with variables). When it"
+        (2, 2),
+        "key zone=name:size",
+        "A table of numbers of connections by key (a text with variables). When it"
         " is full, new keys are rejected.",
     )
-    limits: tuple[LimitLine, ...] = directive(
+    limits: tuple[LimitLine, ...] = linesDirective(
         "limit_conn",
         _PLACES,
         _limit,
-        arity=(2, 2),
-        default=(),
-        repeat=True,
-        type="zone number",
-        doc="How many requests (in stream: sessions) with the same key may be served"
+        (2, 2),
+        "zone number",
+        "How many requests (in stream: sessions) with the same key may be served"
         " at a time.",
     )
     logLevel: str = logLevelDirective(

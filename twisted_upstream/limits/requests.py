@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ..config.directive import HTTP_ANY, Where, directive
+from ..config.directive import HTTP_ANY, Where
 from ..interfaces import IKept
 from .zones import (
     LimitZones,
@@ -24,6 +24,7 @@ from .zones import (
     Zone,
     ZoneLine,
     dryRunDirective,
+    linesDirective,
     logLevelDirective,
     parseZone,
 )
@@ -119,26 +120,22 @@ class RequestLimitOptions:
     Zones and limits.
     """
 
-    zones: tuple[ZoneLine, ...] = directive(
+    zones: tuple[ZoneLine, ...] = linesDirective(
         "limit_req_zone",
         Where.HTTP,
         _zone,
-        arity=(3, 3),
-        default=(),
-        repeat=True,
-        type="key zone=name:size rate=number(r/s | r/m)",
-        doc="A table of how often requests came by key (a text with variables). When"
+        (3, 3),
+        "key zone=name:size rate=number(r/s | r/m)",
+        "A table of how often requests came by key (a text with variables). When"
         " it is full, the key that was longest away is forgotten.",
     )
-    limits: tuple[LimitLine, ...] = directive(
+    limits: tuple[LimitLine, ...] = linesDirective(
         "limit_req",
         HTTP_ANY,
         _limit,
-        arity=(1, 3),
-        default=(),
-        repeat=True,
-        type="zone=name [burst=number] [nodelay | delay=number]",
-        doc="Requests with the same key that come more often than the zone's rate are"
+        (1, 3),
+        "zone=name [burst=number] [nodelay | delay=number]",
+        "Requests with the same key that come more often than the zone's rate are"
         " delayed, and rejected when they are more than `burst` ahead. The first"
         " `delay` of them are not delayed.",
     )
@@ -149,9 +146,7 @@ class RequestLimitOptions:
         " are one level lower.",
     )
     dryRun: bool = dryRunDirective(
-        "limit_req_dry_run",
-        HTTP_ANY,
-        "Count and log, but delay and reject nobody.",
+        "limit_req_dry_run", HTTP_ANY, "Count and log, but delay and reject nobody."
     )
 
 

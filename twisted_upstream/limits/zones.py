@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ..config.directive import Where, directive, flag, oneOf
+from ..config.directive import Arity, Where, directive, flag, oneOf
 from ..config.values import parseSize
 
 if TYPE_CHECKING:
@@ -85,6 +85,22 @@ def parseZone(node: Node, more: Sequence[str] = ()) -> ZoneLine:
         raise node.error(f'"{node.name}" must have "zone" parameter')
     return ZoneLine(
         node=node, key=node.words[0], name=name, size=size, more=tuple(others)
+    )
+
+
+def linesDirective(
+    name: str,
+    where: Where,
+    convert: Callable[[Node], Any],
+    arity: Arity,
+    type: str,
+    doc: str,
+) -> Any:
+    """
+    The field of zones or limits: all lines of a place.
+    """
+    return directive(
+        name, where, convert, arity=arity, default=(), repeat=True, type=type, doc=doc
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..config.syntax import ConfigError, Problem
+from .computed import Computed
 from .geo import Forwarded, Geo, GeoOptions
 from .map import Map, MapOptions
 from .split_clients import Split, SplitOptions
@@ -31,7 +32,7 @@ def defineMaps(block: Block, build: Any, forwarded: Forwarded | None = None) -> 
     @param forwarded: what C{proxy} in C{geo} needs; C{None}: there is no such line.
     @raise ConfigError: with what is wrong in any of them.
     """
-    made: list[Map | Geo | Split] = []
+    made: list[Computed] = []
     made += [Map(node) for node in block.of(MapOptions).maps]
     made += [Geo(node, forwarded) for node in block.of(GeoOptions).geos]
     made += [Split(node) for node in block.of(SplitOptions).splits]

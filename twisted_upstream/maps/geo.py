@@ -16,8 +16,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from ..config.cidr import Network, parseNetwork, unmapped
-from ..config.directive import Where, directive
-from ..variables import remembered
+from .computed import Computed, blockDirective, wordBytes
 
 if TYPE_CHECKING:
     from ..config.syntax import Node
@@ -32,33 +31,22 @@ Forwarded = Callable[[Any, bytes, "tuple[Network, ...]", bool], bytes]
 _NONE = b"\xff\xff\xff\xff"
 
 
-def _geo(node: Node) -> Node:
-    for index, word in enumerate(node.words):
-        if not word.startswith("$"):
-            raise node.error(f'invalid variable name "{word}"', word=index)
-    return node
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeoOptions:
     """
     The blocks as written.
     """
 
-    geos: tuple[Node, ...] = directive(
+    geos: tuple[Node, ...] = blockDirective(
         "geo",
-        Where.HTTP | Where.STREAM,
-        _geo,
-        arity=(1, 2),
-        default=(),
-        repeat=True,
-        opens=Where.RAW,
-        type="[$address] $variable",
-        doc="Give a variable a value by the client's address, or by the address that"
+        0,
+        "Give a variable a value by the client's address, or by the address that"
         " another variable holds: lines of `network value`, `default value`, `delete"
         " network`, `include file`; with `ranges` as the first line, `from-to value`;"
         " in `http` also `proxy network` and `proxy_recursive`; `volatile`. Binary"
         " bases are neither read nor written.",
+        arity=(1, 2),
+        type="[$address] $variable",
     )
 
 
@@ -105,7 +93,7 @@ class _Networks:
         """
         nginx: ngx_http_geo_cidr()
         """
-        value = _bytes(line.words[0])
+        value = wordBytes(line.words[0])
         if line.name == "default":
             for size in (4, 16):
                 self._put(Network(size), value, line)
@@ -192,7 +180,7 @@ class _Ranges:
         """
         nginx: ngx_http_geo_range()
         """
-        value = _bytes(line.words[0])
+        value = wordBytes(line.words[0])
         if line.name == "default":
             if self.default is not None:
                 line.warning(
@@ -282,38 +270,27 @@ def _cut(text: str, line: Node) -> Iterable[tuple[int, int, int]]:
         )
 
 
-class Geo:
+class Geo(Computed):
     """
-    One C{geo}: defined at once, filled when all variables are known.
-
-    @ivar name: the variable's.
+    One C{geo}.
     """
 
     def __init__(self, node: Node, forwarded: Forwarded | None) -> None:
         """
         @param forwarded: C{None}: there is no C{proxy} here.
         """
-        self.name = node.words[-1][1:]
-        lines = node.block or ()
-        self._node = node
+        super().__init__(node)
         self._forwarded = forwarded
-        flags = {line.name for line in lines if not line.words}
-        self._volatile = "volatile" in flags
-        self._recursive = "proxy_recursive" in flags
+        self._recursive = "proxy_recursive" in self.flags
         self._proxies: tuple[Network, ...] = ()
         self._source: Getter | None = None
         self._four = self._six = Intervals([(0, b"")])
         self._hasSix = True
 
-    def getter(self) -> Getter:
+    def evaluate(self, request: Any) -> bytes:
         """
-        The variable's getter.
+        The value of the network or range that the address is in.
         """
-        if self._volatile:
-            return self._evaluate
-        return remembered(self.name, self._evaluate)
-
-    def _evaluate(self, request: Any) -> bytes:
         address = unmapped(self._address(request))
         if len(address) == 16:
             if self._hasSix:
@@ -343,12 +320,12 @@ class Geo:
 
         nginx: ngx_http_geo()
         """
-        if len(self._node.words) == 2:
-            name = self._node.words[0][1:]
-            self._source = build.variables.getter(name, self._node)
+        if len(self.node.words) == 2:
+            name = self.node.words[0][1:]
+            self._source = build.variables.getter(name, self.node)
         table: _Networks | _Ranges | None = None
         proxies: list[Network] = []
-        for line in self._node.block or ():
+        for line in self.node.block or ():
             if not line.words and line.name in _FLAGS:
                 if line.name == "ranges" and table is None:
                     table = _Ranges()
@@ -375,10 +352,6 @@ class Geo:
 
 
 _FLAGS = ("ranges", "proxy_recursive", "volatile")
-
-
-def _bytes(word: str) -> bytes:
-    return word.encode("utf-8", "surrogateescape")
 
 
 def _text(value: bytes) -> str:

@@ -13,25 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config.directive import Where, directive, number, size
-from ..variables import remembered
+from .computed import Computed, blockDirective, wordBytes
 
 if TYPE_CHECKING:
     from ..config.syntax import Node
-    from ..variables import Getter, Value
+    from ..variables import Value
 
 #: Tries a regular expression on a text and keeps what it captured: takes the request
 #: and the text.
 Matcher = Callable[[Any, bytes], bool]
-
-_PLACES = Where.HTTP | Where.STREAM
-
-
-def _map(node: Node) -> Node:
-    # Values are compiled where variables are known; the block is all there is to keep.
-    if not node.words[1].startswith("$"):
-        raise node.error(f'invalid variable name "{node.words[1]}"', word=1)
-    return node
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,34 +30,9 @@ class MapOptions:
     The maps as written.
     """
 
-    maps: tuple[Node, ...] = directive(
-        "map",
-        _PLACES,
-        _map,
-        arity=(2, 2),
-        default=(),
-        repeat=True,
-        opens=Where.RAW,
-        doc="Give a variable a value by that of a text.",
+    maps: tuple[Node, ...] = blockDirective(
+        "map", 1, "Give a variable a value by that of a text."
     )
-    hashMaxSize: int = directive(
-        "map_hash_max_size",
-        _PLACES,
-        number,
-        default=2048,
-        doc="Accepted; maps are kept in a dict.",
-    )
-    hashBucketSize: int = directive(
-        "map_hash_bucket_size",
-        _PLACES,
-        size,
-        default=64,
-        doc="Accepted; maps are kept in a dict.",
-    )
-
-
-def _bytes(word: str) -> bytes:
-    return word.encode("utf-8", "surrogateescape")
 
 
 class _Table:
@@ -92,7 +57,7 @@ class _Table:
         """
         nginx: ngx_hash_add_key()
         """
-        lower = _bytes(key).lower()
+        lower = wordBytes(key).lower()
         if not self._hostnames:
             self._put((self._exact,), lower, value, node, key)
             return
@@ -171,30 +136,20 @@ def _longestTail(table: dict[bytes, Value], name: bytes) -> Value | None:
     return None
 
 
-class Map:
+class Map(Computed):
     """
-    One map: defined at once, filled when all maps are known.
+    One map.
     """
 
     def __init__(self, node: Node) -> None:
-        self.node = node
-        self.name = node.words[1][1:]
-        lines = node.block or ()
-        flags = {line.name for line in lines if not line.words}
-        self.volatile = "volatile" in flags
-        self._table = _Table(hostnames="hostnames" in flags)
-        self._lines = lines
+        super().__init__(node)
+        self._table = _Table(hostnames="hostnames" in self.flags)
         self._source: Value = lambda request: b""
 
-    def getter(self) -> Getter:
+    def evaluate(self, request: Any) -> bytes:
         """
-        The variable's getter; keeps the value in C{request.values}.
+        The value of the key that the source is like.
         """
-        if self.volatile:
-            return self._evaluate
-        return remembered(self.name, self._evaluate)
-
-    def _evaluate(self, request: Any) -> bytes:
         value = self._table.find(request, self._source(request))
         return b"" if value is None else value(request)
 
@@ -205,7 +160,7 @@ class Map:
         nginx: ngx_http_map()
         """
         self._source = build.compile(self.node.words[0], self.node)
-        for line in self._lines:
+        for line in self.node.block or ():
             self._add(line, build)
 
     def _add(self, line: Node, build: Any) -> None:

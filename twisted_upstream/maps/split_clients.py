@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from struct import unpack_from
 from typing import TYPE_CHECKING, Any
 
-from ..config.directive import Where, directive
-from ..variables import remembered
+from .computed import Computed, blockDirective, wordBytes
 
 if TYPE_CHECKING:
     from ..config.syntax import Node
-    from ..variables import Getter, Value
+    from ..variables import Value
 
 _percent = re.compile(r"([0-9]+)(?:\.([0-9]{0,2}))?%", re.ASCII)
 
@@ -44,55 +43,37 @@ def murmurHash2(data: bytes) -> int:
     return result ^ result >> 15
 
 
-def _split(node: Node) -> Node:
-    # The text is compiled where variables are known; the block is all there is to keep.
-    if not node.words[1].startswith("$"):
-        raise node.error(f'invalid variable name "{node.words[1]}"', word=1)
-    return node
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitOptions:
     """
     The blocks as written.
     """
 
-    splits: tuple[Node, ...] = directive(
+    splits: tuple[Node, ...] = blockDirective(
         "split_clients",
-        Where.HTTP | Where.STREAM,
-        _split,
-        arity=(2, 2),
-        default=(),
-        repeat=True,
-        opens=Where.RAW,
-        type="text $variable",
-        doc="Give a variable a value by the hash of a text: lines of `PERCENT% value`,"
+        1,
+        "Give a variable a value by the hash of a text: lines of `PERCENT% value`,"
         " the last of them may be `* value`.",
+        type="text $variable",
     )
 
 
-class Split:
+class Split(Computed):
     """
-    One C{split_clients}: defined at once, filled when all variables are known.
-
-    @ivar name: the variable's.
+    One C{split_clients}.
     """
 
     def __init__(self, node: Node) -> None:
-        self.name = node.words[1][1:]
-        self._node = node
+        super().__init__(node)
         self._source: Value = lambda request: b""
         # Where each part ends, and its value; the last one has no end.
         self._ends: list[int] = []
         self._values: list[bytes] = []
 
-    def getter(self) -> Getter:
+    def evaluate(self, request: Any) -> bytes:
         """
-        The variable's getter.
+        The value of the part that the source is in.
         """
-        return remembered(self.name, self._evaluate)
-
-    def _evaluate(self, request: Any) -> bytes:
         number = murmurHash2(self._source(request))
         return self._values[bisect_right(self._ends, number)]
 
@@ -102,17 +83,17 @@ class Split:
 
         nginx: ngx_conf_split_clients_block()
         """
-        self._source = build.compile(self._node.words[0], self._node)
+        self._source = build.compile(self.node.words[0], self.node)
         total = end = 0
         rest: bytes | None = None
-        for line in self._node.block or ():
+        for line in self.node.block or ():
             if len(line.words) != 1:
                 raise line.error("invalid number of the split_clients parameters")
-            value = line.words[0].encode("utf-8", "surrogateescape")
+            value = wordBytes(line.words[0])
             percent = _parsePercent(line)
             total = total + percent if percent else 10000
             if total > 10000:
-                raise self._node.error("percent total is greater than 100%")
+                raise self.node.error("percent total is greater than 100%")
             if total == 10000:
                 # Whatever rounding leaves belongs to the last part.
                 rest = value if rest is None else rest

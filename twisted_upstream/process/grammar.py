@@ -16,7 +16,6 @@ from ..http.options import (
     BlockOptions,
     ConnectionOptions,
     LocationOptions,
-    TableOptions,
 )
 from ..http.phases.access import AccessOptions
 from ..http.phases.error_page import ErrorPageOptions
@@ -41,7 +40,7 @@ from ..maps import define
 from ..stream.access import StreamAccessOptions
 from ..stream.content import StreamContentOptions
 from ..stream.listen import StreamServerOptions
-from ..stream.options import StreamBlockOptions, StreamOptions, StreamTableOptions
+from ..stream.options import StreamBlockOptions, StreamOptions
 from ..stream.proxy import StreamProxyOptions
 from ..stream.realip import StreamRealipOptions
 from ..stream.tls_options import (
@@ -58,17 +57,18 @@ from ..upstream.options import (
     passOptionsOf,
 )
 from ..upstream.resolver_options import ResolverOptions
+from .accepted import AcceptedOptions
 from .options import EventsOptions, MainOptions
 
 _OPTIONS = (
     MainOptions,
     EventsOptions,
+    AcceptedOptions,
     ErrorLogOptions,
     BlockOptions,
     ConnectionOptions,
     LocationOptions,
     ResolverOptions,
-    TableOptions,
     ServerOptions,
     AccessLogOptions,
     AccessOptions,
@@ -102,7 +102,6 @@ _OPTIONS = (
     StreamProxyOptions,
     StreamRealipOptions,
     StreamServerOptions,
-    StreamTableOptions,
     StreamTLSOptions,
     StreamProxyTLSOptions,
 )

@@ -13,7 +13,6 @@ from ..config.directive import (
     directive,
     flag,
     nothing,
-    number,
     seconds,
     size,
 )
@@ -58,7 +57,6 @@ class StreamOptions:
         STREAM,
         seconds,
         default=30.0,
-        unit="seconds",
         doc="How long a client may take to send its PROXY header.",
     )
     tcpNodelay: bool = directive(
@@ -73,7 +71,6 @@ class StreamOptions:
         STREAM,
         size,
         default=16384,
-        unit="bytes",
         doc="How much of what a client says is looked at before a server is chosen.",
     )
     prereadTimeout: float = directive(
@@ -81,27 +78,5 @@ class StreamOptions:
         STREAM,
         seconds,
         default=30.0,
-        unit="seconds",
         doc="How long looking at what a client says may take.",
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamTableOptions:
-    """
-    Sizes of nginx's hash tables: accepted, as dictionaries need none.
-    """
-
-    sizes: tuple[str, ...] = directive(
-        (
-            "variables_hash_max_size",
-            "variables_hash_bucket_size",
-            "server_names_hash_max_size",
-            "server_names_hash_bucket_size",
-        ),
-        Where.STREAM,
-        number,
-        repeat=True,
-        default=(),
-        doc="Accepted: there is nothing of that kind to size.",
     )

@@ -53,6 +53,25 @@ class StreamBind:
     transparent: bool
 
 
+def _rate(node: Node) -> Template:
+    text: Template = template(node)
+    if text.constant is not None:
+        parseSize(text.text)
+    return text
+
+
+def _rateDirective(name: str, doc: str) -> Any:
+    return directive(
+        name,
+        STREAM,
+        _rate,
+        default=None,
+        type="text with variables",
+        unit="bytes per second",
+        doc=doc,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamProxyOptions:
     """
@@ -72,7 +91,6 @@ class StreamProxyOptions:
         STREAM,
         seconds,
         default=60.0,
-        unit="seconds",
         doc="How long connecting to a server may take.",
     )
     timeout: float = directive(
@@ -80,7 +98,6 @@ class StreamProxyOptions:
         STREAM,
         seconds,
         default=600.0,
-        unit="seconds",
         doc="How long neither side may send anything.",
     )
     bufferSize: int = directive(
@@ -88,7 +105,6 @@ class StreamProxyOptions:
         STREAM,
         size,
         default=16384,
-        unit="bytes",
         doc="How much may wait in each direction.",
     )
     nextUpstream: bool = directive(
@@ -110,7 +126,6 @@ class StreamProxyOptions:
         STREAM,
         seconds,
         default=0.0,
-        unit="seconds",
         doc="How long after the first attempt another server is still asked; 0: ever.",
     )
     socketKeepalive: bool = directive(
@@ -125,7 +140,6 @@ class StreamProxyOptions:
         STREAM,
         size,
         default=0,
-        unit="bytes",
         doc="SO_RCVBUF of connections to servers; 0: the system's.",
     )
     socketSendBuffer: int = directive(
@@ -133,7 +147,6 @@ class StreamProxyOptions:
         STREAM,
         size,
         default=0,
-        unit="bytes",
         doc="SO_SNDBUF of connections to servers; 0: the system's.",
     )
     bind: StreamBind | None = directive(
@@ -145,23 +158,11 @@ class StreamProxyOptions:
         type="address [transparent] | off",
         doc="The local address of connections to servers.",
     )
-    uploadRate: Template | None = directive(
-        "proxy_upload_rate",
-        STREAM,
-        lambda node: _rate(node),
-        default=None,
-        type="text with variables",
-        unit="bytes per second",
-        doc="How fast a client is read; 0: as fast as it sends.",
+    uploadRate: Template | None = _rateDirective(
+        "proxy_upload_rate", "How fast a client is read; 0: as fast as it sends."
     )
-    downloadRate: Template | None = directive(
-        "proxy_download_rate",
-        STREAM,
-        lambda node: _rate(node),
-        default=None,
-        type="text with variables",
-        unit="bytes per second",
-        doc="How fast a server is read; 0: as fast as it sends.",
+    downloadRate: Template | None = _rateDirective(
+        "proxy_download_rate", "How fast a server is read; 0: as fast as it sends."
     )
     requests: int = directive(
         "proxy_requests",
@@ -196,13 +197,6 @@ class StreamProxyOptions:
         doc="Pass the end of one side on, and let the other finish; otherwise both are"
         " closed.",
     )
-
-
-def _rate(node: Node) -> Template:
-    text: Template = template(node)
-    if text.constant is not None:
-        parseSize(text.text)
-    return text
 
 
 def _bind(node: Node) -> StreamBind | None:

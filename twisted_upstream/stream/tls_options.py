@@ -46,7 +46,6 @@ class StreamTLSOptions:
         STREAM,
         seconds,
         default=60.0,
-        unit="seconds",
         doc="How long a client's handshake may take.",
     )
     protocolNames: tuple[bytes, ...] = directive(
@@ -74,11 +73,7 @@ class StreamProxyTLSOptions:
     """
 
     secure: bool = directive(
-        "proxy_ssl",
-        STREAM,
-        flag,
-        default=False,
-        doc="Talk TLS with servers.",
+        "proxy_ssl", STREAM, flag, default=False, doc="Talk TLS with servers."
     )
     protocolNames: tuple[Template, ...] = directive(
         "proxy_ssl_alpn",

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .fields import CacheOptions
 from .files import KeyPair, TLSFileError, TLSFiles, isEncrypted, markOf
-from .options import CacheOptions
 
 #: At most so many that were not used lately are dropped with each that comes.
 _MOST_DROPPED = 2

@@ -12,18 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.build import Block
 from ..config.directive import (
-    InvalidValue,
     Where,
     directive,
     flag,
-    number,
     oneOf,
     size,
     text,
     wholeSeconds,
 )
 from ..config.syntax import Node
-from ..config.values import parseNumber, parseSize, parseTime
+from ..config.values import parseSize
+from .fields import (
+    CacheOptions,
+    certificateCacheDirective,
+    ciphersDirective,
+    commandsDirective,
+    crlDirective,
+    fileDirective,
+    passwordFileDirective,
+    protocolsDirective,
+    trustedDirective,
+    verifyDepthDirective,
+)
 
 if TYPE_CHECKING:
     from ..config.zones import Zones
@@ -32,75 +42,7 @@ _HTTP = Where.HTTP | Where.SERVER
 _STREAM = Where.STREAM | Where.STREAM_SERVER
 _BOTH = _HTTP | _STREAM
 
-_PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _PAGE = 4096
-
-
-def parseProtocols(node: Node) -> tuple[str, ...]:
-    """
-    Versions of TLS.
-    """
-    known = {each.lower(): each for each in _PROTOCOLS}
-    found: list[str] = []
-    for word in node.words:
-        name = known.get(word.lower())
-        if name is None:
-            raise InvalidValue(word, "")
-        if name in found:
-            node.warning(f'duplicate value "{word}"')
-        else:
-            found.append(name)
-    return tuple(found)
-
-
-def parseCommand(node: Node) -> tuple[str, str]:
-    """
-    A command for OpenSSL and its value.
-    """
-    return node.words[0], node.words[1]
-
-
-@dataclass(frozen=True, slots=True)
-class CacheOptions:
-    """
-    C{*_certificate_cache}.
-
-    @ivar most: certificates and keys that are kept; 0: none.
-    @ivar inactive: seconds after which an unused one may go.
-    @ivar valid: seconds after which its file is looked at again.
-    """
-
-    most: int = 0
-    inactive: float = 10.0
-    valid: float = 60.0
-
-
-def parseCertificateCache(node: Node) -> CacheOptions:
-    """
-    C{off}, or C{max=N [inactive=time] [valid=time]}.
-    """
-    most = 0
-    inactive, valid = 10.0, 60.0
-    for index, word in enumerate(node.words):
-        name, _, value = word.partition("=")
-        try:
-            if word == "off" and len(node.words) == 1:
-                return CacheOptions()
-            if name == "max":
-                most = parseNumber(value)
-                if not most:
-                    raise ValueError
-            elif name == "inactive":
-                inactive = parseTime(value, milliseconds=False)
-            elif name == "valid":
-                valid = parseTime(value, milliseconds=False)
-            else:
-                raise ValueError
-        except ValueError:
-            raise node.error(f'invalid parameter "{word}"', word=index) from None
-    if not most:
-        raise node.error(f'"{node.name}" must have the "max" parameter')
-    return CacheOptions(most, inactive, valid)
 
 
 def _shared(node: Node, word: str, what: str) -> tuple[str, int]:
@@ -198,22 +140,10 @@ class TLSOptions:
         default=(),
         doc="A file with the key of a certificate, in the same order; or data:.",
     )
-    certificateCache: CacheOptions = directive(
-        "ssl_certificate_cache",
-        _BOTH,
-        parseCertificateCache,
-        arity=(1, 3),
-        default=CacheOptions(),
-        doc="Keep certificates whose names have variables.",
-        type="off | max=number [inactive=time] [valid=time]",
+    certificateCache: CacheOptions = certificateCacheDirective(
+        "ssl_certificate_cache", _BOTH
     )
-    passwordFile: str = directive(
-        "ssl_password_file",
-        _BOTH,
-        text,
-        default="",
-        doc="A file with pass phrases of keys, one on each line.",
-    )
+    passwordFile: str = passwordFileDirective("ssl_password_file", _BOTH)
     certificateCompression: bool = directive(
         "ssl_certificate_compression",
         _BOTH,
@@ -231,12 +161,8 @@ class TLSOptions:
         doc="Accepted, and without effect.",
         type="file",
     )
-    dhParameters: str = directive(
-        "ssl_dhparam",
-        _BOTH,
-        text,
-        default="",
-        doc="A file with parameters for DHE ciphers.",
+    dhParameters: str = fileDirective(
+        "ssl_dhparam", _BOTH, "A file with parameters for DHE ciphers."
     )
     groups: str = directive(
         "ssl_ecdh_curve",
@@ -245,22 +171,8 @@ class TLSOptions:
         default="auto",
         doc="Groups for the key exchange, separated by colons.",
     )
-    protocols: tuple[str, ...] = directive(
-        "ssl_protocols",
-        _BOTH,
-        parseProtocols,
-        arity=(1, None),
-        default=("TLSv1.2", "TLSv1.3"),
-        doc="Versions of TLS.",
-        type=" | ".join(_PROTOCOLS),
-    )
-    ciphers: str = directive(
-        "ssl_ciphers",
-        _BOTH,
-        text,
-        default="HIGH:!aNULL:!MD5",
-        doc="Ciphers of TLS up to 1.2, as OpenSSL writes them.",
-    )
+    protocols: tuple[str, ...] = protocolsDirective("ssl_protocols", _BOTH)
+    ciphers: str = ciphersDirective("ssl_ciphers", _BOTH, "HIGH:!aNULL:!MD5")
     preferServer: bool = directive(
         "ssl_prefer_server_ciphers",
         _BOTH,
@@ -275,34 +187,14 @@ class TLSOptions:
         default="off",
         doc="Ask clients for certificates.",
     )
-    verifyDepth: int = directive(
-        "ssl_verify_depth",
-        _BOTH,
-        number,
-        default=1,
-        doc="How many certificates may stand between the client's and a trusted one.",
-    )
-    clientCertificate: str = directive(
+    verifyDepth: int = verifyDepthDirective("ssl_verify_depth", _BOTH, "client")
+    clientCertificate: str = fileDirective(
         "ssl_client_certificate",
         _BOTH,
-        text,
-        default="",
-        doc="A file with trusted certificates; their names are sent to clients.",
+        "A file with trusted certificates; their names are sent to clients.",
     )
-    trustedCertificate: str = directive(
-        "ssl_trusted_certificate",
-        _BOTH,
-        text,
-        default="",
-        doc="A file with trusted certificates.",
-    )
-    crl: str = directive(
-        "ssl_crl",
-        _BOTH,
-        text,
-        default="",
-        doc="A file with lists of revoked certificates.",
-    )
+    trustedCertificate: str = trustedDirective("ssl_trusted_certificate", _BOTH)
+    crl: str = crlDirective("ssl_crl", _BOTH)
     sessionCache: str = directive(
         "ssl_session_cache",
         _BOTH,
@@ -332,7 +224,6 @@ class TLSOptions:
         _BOTH,
         wholeSeconds,
         default=300.0,
-        unit="seconds",
         doc="How long a session can be resumed.",
     )
     stapling: bool = directive(
@@ -343,26 +234,8 @@ class TLSOptions:
         doc="Send along what the authority says of our certificate: what is in"
         " ssl_stapling_file.  Nothing is fetched.",
     )
-    staplingFile: str = directive(
-        "ssl_stapling_file",
-        _BOTH,
-        text,
-        default="",
-        doc="A file with a response of the authority, in DER.",
-    )
-    staplingResponder: str = directive(
-        "ssl_stapling_responder",
-        _BOTH,
-        text,
-        default="",
-        doc="Accepted, and without effect: nothing is fetched.",
-    )
-    staplingVerify: bool = directive(
-        "ssl_stapling_verify",
-        _BOTH,
-        flag,
-        default=False,
-        doc="Accepted, and without effect: nothing is fetched.",
+    staplingFile: str = fileDirective(
+        "ssl_stapling_file", _BOTH, "A file with a response of the authority, in DER."
     )
     ocsp: str = directive(
         "ssl_ocsp",
@@ -394,16 +267,7 @@ class TLSOptions:
         default=False,
         doc="Refuse whoever asks for this server.",
     )
-    commands: tuple[tuple[str, str], ...] = directive(
-        "ssl_conf_command",
-        _BOTH,
-        parseCommand,
-        arity=(2, 2),
-        repeat=True,
-        default=(),
-        doc="A command for OpenSSL itself.",
-        type="name value",
-    )
+    commands: tuple[tuple[str, str], ...] = commandsDirective("ssl_conf_command", _BOTH)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -432,7 +296,6 @@ class HTTPTLSOptions:
         _HTTP,
         size,
         default=16384,
-        unit="bytes",
         doc="How much of a response is encrypted together.",
     )
     earlyData: bool = directive(

@@ -32,6 +32,5 @@ class ResolverOptions:
         _PLACES,
         seconds,
         default=30.0,
-        unit="seconds",
         doc="How long looking a name up may take.",
     )

@@ -15,17 +15,20 @@ from ..config.directive import (
     HTTP_ANY,
     directive,
     flag,
-    number,
     oneOf,
     template,
-    text,
 )
 from ..config.values import Template
-from ..tls.options import (
+from ..tls.fields import (
     CacheOptions,
-    parseCertificateCache,
-    parseCommand,
-    parseProtocols,
+    certificateCacheDirective,
+    ciphersDirective,
+    commandsDirective,
+    crlDirective,
+    passwordFileDirective,
+    protocolsDirective,
+    trustedDirective,
+    verifyDepthDirective,
 )
 
 if TYPE_CHECKING:
@@ -45,21 +48,8 @@ class UpstreamTLSOptions:
         default=True,
         doc="Resume earlier sessions with a server.",
     )
-    protocols: tuple[str, ...] = directive(
-        "*_ssl_protocols",
-        HTTP_ANY,
-        parseProtocols,
-        arity=(1, None),
-        default=("TLSv1.2", "TLSv1.3"),
-        doc="Versions of TLS.",
-    )
-    ciphers: str = directive(
-        "*_ssl_ciphers",
-        HTTP_ANY,
-        text,
-        default="DEFAULT",
-        doc="Ciphers of TLS up to 1.2, as OpenSSL writes them.",
-    )
+    protocols: tuple[str, ...] = protocolsDirective("*_ssl_protocols", HTTP_ANY)
+    ciphers: str = ciphersDirective("*_ssl_ciphers", HTTP_ANY, "DEFAULT")
     name: Template | None = directive(
         "*_ssl_name",
         HTTP_ANY,
@@ -89,27 +79,9 @@ class UpstreamTLSOptions:
         doc="Which names match: those that nginx accepts, or what RFC 9525 allows.",
         origin="ours",
     )
-    verifyDepth: int = directive(
-        "*_ssl_verify_depth",
-        HTTP_ANY,
-        number,
-        default=1,
-        doc="How many certificates may stand between the server's and a trusted one.",
-    )
-    trustedCertificate: str = directive(
-        "*_ssl_trusted_certificate",
-        HTTP_ANY,
-        text,
-        default="",
-        doc="A file with trusted certificates.",
-    )
-    crl: str = directive(
-        "*_ssl_crl",
-        HTTP_ANY,
-        text,
-        default="",
-        doc="A file with lists of revoked certificates.",
-    )
+    verifyDepth: int = verifyDepthDirective("*_ssl_verify_depth", HTTP_ANY, "server")
+    trustedCertificate: str = trustedDirective("*_ssl_trusted_certificate", HTTP_ANY)
+    crl: str = crlDirective("*_ssl_crl", HTTP_ANY)
     certificate: Template | None = directive(
         "*_ssl_certificate",
         HTTP_ANY,
@@ -124,31 +96,12 @@ class UpstreamTLSOptions:
         default=None,
         doc="A file with its key; or data:.",
     )
-    certificateCache: CacheOptions = directive(
-        "*_ssl_certificate_cache",
-        HTTP_ANY,
-        parseCertificateCache,
-        arity=(1, 3),
-        default=CacheOptions(),
-        doc="Keep certificates whose names have variables.",
-        type="off | max=number [inactive=time] [valid=time]",
+    certificateCache: CacheOptions = certificateCacheDirective(
+        "*_ssl_certificate_cache", HTTP_ANY
     )
-    passwordFile: str = directive(
-        "*_ssl_password_file",
-        HTTP_ANY,
-        text,
-        default="",
-        doc="A file with pass phrases of keys, one on each line.",
-    )
-    commands: tuple[tuple[str, str], ...] = directive(
-        "*_ssl_conf_command",
-        HTTP_ANY,
-        parseCommand,
-        arity=(2, 2),
-        repeat=True,
-        default=(),
-        doc="A command for OpenSSL itself.",
-        type="name value",
+    passwordFile: str = passwordFileDirective("*_ssl_password_file", HTTP_ANY)
+    commands: tuple[tuple[str, str], ...] = commandsDirective(
+        "*_ssl_conf_command", HTTP_ANY
     )
 
 

@@ -119,47 +119,43 @@ def _expires(node: Node) -> ExpiresLine:
     return ExpiresLine(modified, value, constant, node)
 
 
+def _fieldsDirective(name: str, doc: str) -> Any:
+    return directive(
+        name,
+        HTTP_ANY | Where.IF,
+        _field,
+        arity=(2, 3),
+        default=(),
+        repeat=True,
+        inherit=False,
+        type="name value [always]",
+        doc=doc,
+    )
+
+
+def _inheritDirective(name: str, doc: str) -> Any:
+    choices = oneOf("off", "on", "merge")
+    return directive(name, HTTP_ANY | Where.IF, choices, default="on", doc=doc)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeaderOptions:
     """
     Fields added to responses.
     """
 
-    headers: tuple[FieldLine, ...] = directive(
-        "add_header",
-        HTTP_ANY | Where.IF,
-        _field,
-        arity=(2, 3),
-        default=(),
-        repeat=True,
-        inherit=False,
-        type="name value [always]",
-        doc="Add a field to responses of some statuses, or always.",
+    headers: tuple[FieldLine, ...] = _fieldsDirective(
+        "add_header", "Add a field to responses of some statuses, or always."
     )
-    trailers: tuple[FieldLine, ...] = directive(
-        "add_trailer",
-        HTTP_ANY | Where.IF,
-        _field,
-        arity=(2, 3),
-        default=(),
-        repeat=True,
-        inherit=False,
-        type="name value [always]",
-        doc="Add a field after the body of chunked responses.",
+    trailers: tuple[FieldLine, ...] = _fieldsDirective(
+        "add_trailer", "Add a field after the body of chunked responses."
     )
-    headersInherit: str = directive(
+    headersInherit: str = _inheritDirective(
         "add_header_inherit",
-        HTTP_ANY | Where.IF,
-        oneOf("off", "on", "merge"),
-        default="on",
-        doc="Inherit add_header never, when there is none here, or in addition.",
+        "Inherit add_header never, when there is none here, or in addition.",
     )
-    trailersInherit: str = directive(
-        "add_trailer_inherit",
-        HTTP_ANY | Where.IF,
-        oneOf("off", "on", "merge"),
-        default="on",
-        doc="The same for add_trailer.",
+    trailersInherit: str = _inheritDirective(
+        "add_trailer_inherit", "The same for add_trailer."
     )
     expires: ExpiresLine | None = directive(
         "expires",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...config.directive import HTTP_ANY, Where, directive, number, text
+from ...config.directive import HTTP_ANY, Where, directive, text
 from ...config.values import Template, parseTemplate
 from ..location_name import modifierOf
 
@@ -109,20 +109,6 @@ class PathOptions:
         text,
         default="text/plain",
         doc="The content type of all other extensions.",
-    )
-    typesHashMaxSize: int = directive(
-        "types_hash_max_size",
-        HTTP_ANY,
-        number,
-        default=1024,
-        doc="Accepted; types are kept in a dict.",
-    )
-    typesHashBucketSize: int = directive(
-        "types_hash_bucket_size",
-        HTTP_ANY,
-        number,
-        default=64,
-        doc="Accepted; types are kept in a dict.",
     )
 
 

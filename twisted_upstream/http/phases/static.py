@@ -17,14 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...config.directive import (
     HTTP_ANY,
-    Where,
     directive,
     flag,
     number,
-    offset,
     oneOf,
-    size,
-    words,
 )
 from ...wire.dates import formatDate
 from ...wire.head import ResponseHead
@@ -40,15 +36,10 @@ from .script import shown
 
 if TYPE_CHECKING:
     from ...config.build import Block
-    from ...config.syntax import Node
     from ..request import Request
 
 #: Several ranges larger than this together are put together on disk.
 _SPOOL = 1024 * 1024
-
-
-def _directio(node: Node) -> int | None:
-    return None if node.words[0] == "off" else offset(node)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,63 +78,12 @@ class StaticOptions:
     logNotFound: bool = directive(
         "log_not_found", HTTP_ANY, flag, default=True, doc="Log files not found."
     )
-    sendfile: bool = directive(
-        "sendfile",
-        HTTP_ANY | Where.IF,
-        flag,
-        default=False,
-        doc="Accepted; sendfile(2) is used where it can be.",
-    )
-    sendfileMaxChunk: int = directive(
-        "sendfile_max_chunk",
-        HTTP_ANY,
-        size,
-        default=2 * 1024 * 1024,
-        unit="bytes",
-        doc="Accepted; nothing to tune.",
-    )
-    tcpNopush: bool = directive(
-        "tcp_nopush", HTTP_ANY, flag, default=False, doc="Accepted; nothing to tune."
-    )
-    directio: int | None = directive(
-        "directio",
-        HTTP_ANY,
-        _directio,
-        default=None,
-        unit="bytes",
-        type="size | off",
-        doc="Accepted; files are always read through the page cache.",
-    )
-    directioAlignment: int = directive(
-        "directio_alignment",
-        HTTP_ANY,
-        offset,
-        default=512,
-        unit="bytes",
-        doc="Accepted; files are always read through the page cache.",
-    )
-    readAhead: int = directive(
-        "read_ahead",
-        HTTP_ANY,
-        size,
-        default=0,
-        unit="bytes",
-        doc="Accepted; the kernel's read-ahead is used.",
-    )
     gzipStatic: str = directive(
         "gzip_static",
         HTTP_ANY,
         oneOf("off", "on", "always"),
         default="off",
         doc="Send FILE.gz instead of FILE to clients that accept gzip, or to all.",
-    )
-    aio: tuple[str, ...] = directive(
-        "aio",
-        HTTP_ANY,
-        words,
-        arity=(1, 1),
-        default=("off",),
-        doc="Accepted; files are read when the client takes them.",
     )
 
 
