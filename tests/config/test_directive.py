@@ -15,6 +15,7 @@ from twisted_upstream.config.directive import (
     InvalidValue,
     Where,
     bind,
+    buffers,
     converter,
     directive,
     flag,
@@ -131,6 +132,15 @@ class ConverterTests(SynchronousTestCase):
             self.assertEqual(convert(Node("x", (word,))), value)
         self.assertEqual(template(Node("x", ("$a",))).parts, (Variable("a"),))
 
+    def test_buffers(self) -> None:
+        """
+        There is at least one buffer, and it has a size.
+        """
+        self.assertEqual(buffers(Node("x", ("4", "8k"))), (4, 8192))
+        for given in (("0", "8k"), ("4", "0"), ("x", "8k"), ("4", "x"), ("²", "1")):
+            error = self.assertRaises(ValueError, buffers, Node("x", given))
+            self.assertEqual(str(error), "invalid value")
+
     def test_arity(self) -> None:
         """
         Converters know how many arguments they take.
@@ -202,6 +212,22 @@ class DirectiveTests(SynchronousTestCase):
         self.assertEqual(
             (allow.arity, allow.type, allow.origin, allow.repeat),
             ((1, 1), "address | all", "ours", True),
+        )
+
+    def test_unit(self) -> None:
+        """
+        The unit is that of the converter, where no other one is given.
+        """
+
+        @dataclass(frozen=True, kw_only=True, slots=True)
+        class Sizes:
+            own: int = directive("own", HTTP_ANY, size, default=0, doc="")
+            rate: int = directive(
+                "rate", HTTP_ANY, size, default=0, unit="bytes per second", doc=""
+            )
+
+        self.assertEqual(
+            [each.unit for each in bind(Sizes, "")], ["bytes", "bytes per second"]
         )
 
     def test_blocks(self) -> None:

@@ -154,6 +154,25 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(found.level, "warn")
         self.assertEqual(document.sources[0].warnings, [found])
 
+    def test_parameter(self) -> None:
+        """
+        What cannot be read of an argument is told with the argument; other errors
+        stay.
+        """
+        node = self.node()
+
+        def read(error: Exception) -> None:
+            with node.parameter(1):
+                raise error
+
+        for error, message, line in (
+            (ValueError("any"), 'invalid parameter "two"', 3),
+            (node.error("own"), "own", 2),
+        ):
+            caught = self.assertRaises(ConfigError, read, error)
+            (found,) = caught.problems
+            self.assertEqual((found.message, found.line), (message, line))
+
     def test_handmade(self) -> None:
         """
         A node can be made without a text, and still complain.

@@ -224,7 +224,7 @@ def buffers(node: Node) -> tuple[int, int]:
     Number and size of buffers.  nginx: C{ngx_conf_set_bufs_slot()}
     """
     count, each = node.words
-    found = (parseNumber(count) if count.isdigit() else 0, parseSize(each))
+    found = (parseSize(count) if count.isdigit() else 0, parseSize(each))
     if not all(found):
         raise ValueError("invalid value")
     return found
