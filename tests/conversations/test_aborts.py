@@ -28,9 +28,7 @@ class ClientAbortTests(ConversationCase):
         The server is let go; the log says 499.
         """
         talk = self.talk(proxy(access=LOG))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         client.hangsUp()
         server.isClosed()
         client.isClosed()
@@ -43,9 +41,7 @@ class ClientAbortTests(ConversationCase):
         So it is when the client resets.
         """
         talk = self.talk(proxy(access=LOG))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         client.resets()
         server.isClosed()
         client.isClosed()
@@ -58,8 +54,7 @@ class ClientAbortTests(ConversationCase):
         """
         talk = self.talk(proxy(access=LOG))
         talk.dialer.behaviour["10.0.0.1:80"] = "wait"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         dialed = talk.waiting()
         client.hangsUp()
         self.assertTrue(dialed.givenUp)
@@ -75,8 +70,7 @@ class ClientAbortTests(ConversationCase):
             "location / { proxy_pass http://$arg_h; } resolver 127.0.0.1;"
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get("/?h=name.test"))
+        client = talk.asks(get("/?h=name.test"))
         client.hangsUp()
         self.assertEqual(talk.http.names.asked, [])
         client.isClosed()
@@ -87,9 +81,7 @@ class ClientAbortTests(ConversationCase):
         """
         for more in ("", "proxy_buffering off;"):
             talk = self.talk(proxy(more))
-            client = talk.client()
-            client.sends(get())
-            server = talk.server()
+            client, server = talk.reaches()
             server.sends(answer(BIG)[:-10])
             client.resets()
             server.isClosed()
@@ -101,8 +93,7 @@ class ClientAbortTests(ConversationCase):
         Also when the response waits in a file.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG)[:-10])
@@ -116,8 +107,7 @@ class ClientAbortTests(ConversationCase):
         Also when the server is through and the rest waits in a file.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         talk.server().sends(answer(BIG))
         talk.passes(0.2)
@@ -130,9 +120,7 @@ class ClientAbortTests(ConversationCase):
         proxy_ignore_client_abort lets the server finish.
         """
         talk = self.talk(proxy("proxy_ignore_client_abort on;", access=LOG))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         client.hangsUp()
         server.isOpen()
         server.sends(answer(b"done"))
@@ -147,8 +135,7 @@ class ClientAbortTests(ConversationCase):
         aborts are ignored.
         """
         talk = self.talk(proxy("proxy_ignore_client_abort on;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.ends()
         talk.server().sends(answer(b"done"))
         client.hears(200, b"done")
@@ -159,9 +146,7 @@ class ClientAbortTests(ConversationCase):
         Requests sent ahead are not begun when the client has left.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/1") + get("/2"))
-        server = talk.server()
+        client, server = talk.reaches(get("/1") + get("/2"))
         client.hangsUp()
         server.isClosed()
         talk.noServer()
@@ -172,8 +157,7 @@ class ClientAbortTests(ConversationCase):
         Nor when it has left while the response before was still on its way.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/1") + get("/2"))
+        client = talk.asks(get("/1") + get("/2"))
         client.stalls()
         server = talk.server()
         server.hears("GET /1 HTTP/1.1")
@@ -192,8 +176,7 @@ class ClientAbortTests(ConversationCase):
         talk = self.talk(text)
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
         talk.dialer.behaviour["10.0.0.2:80"] = "wait"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.hangsUp()
         talk.isQuiet()
         self.assertEqual(talk.accessLog(), ["499 502, -"])
@@ -204,9 +187,7 @@ class ClientAbortTests(ConversationCase):
         """
         talk = self.talk(proxy(server="client_body_buffer_size 1k;"))
         talk.dialer.room = 100
-        client = talk.client()
-        client.sends(post(BIG[:500000]))
-        server = talk.server()
+        client, server = talk.reaches(post(BIG[:500000]))
         client.hangsUp()
         server.isClosed()
         talk.isQuiet()
@@ -251,8 +232,7 @@ class HeadEndTests(ConversationCase):
         So is one that leaves within its head.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(b"GET / HTTP/1.1\r\nHo")
+        client = talk.asks(b"GET / HTTP/1.1\r\nHo")
         client.hangsUp()
         client.isClosed()
         talk.isLogged(
@@ -264,8 +244,7 @@ class HeadEndTests(ConversationCase):
         And one that resets.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(b"GET / HTTP/1.1\r\nHo")
+        client = talk.asks(b"GET / HTTP/1.1\r\nHo")
         client.resets()
         client.isClosed()
 

@@ -29,8 +29,7 @@ class BufferedTests(ConversationCase):
         What the client does not take waits in a file; the server is free at once.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG))
@@ -50,8 +49,7 @@ class BufferedTests(ConversationCase):
         What fits into the buffers needs no file.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG[:8192]))
@@ -66,8 +64,7 @@ class BufferedTests(ConversationCase):
         proxy_max_temp_file_size 0 lets the server wait instead.
         """
         talk = self.talk(proxy("proxy_max_temp_file_size 0;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG))
@@ -84,8 +81,7 @@ class BufferedTests(ConversationCase):
         When the file is full, the server waits, too.
         """
         talk = self.talk(proxy("proxy_max_temp_file_size 64k;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG * 2))
@@ -102,8 +98,7 @@ class BufferedTests(ConversationCase):
         Chunks go through the file, too.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(CHUNKED + chunks(BIG[:300000], BIG[300000:]))
@@ -119,8 +114,7 @@ class BufferedTests(ConversationCase):
         And what ends with its connection.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(b"HTTP/1.1 200 OK\r\n\r\n" + BIG)
@@ -137,8 +131,7 @@ class BufferedTests(ConversationCase):
         and never told that it was complete.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG)[:-10])
@@ -156,9 +149,7 @@ class BufferedTests(ConversationCase):
         A client that catches up gets the rest directly, and may fall behind again.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         data = answer(BIG * 3)
         third = len(BIG)
         for start in range(0, len(data), third):
@@ -174,8 +165,7 @@ class BufferedTests(ConversationCase):
         A client that is faster than the file is written gets it all.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         data = answer(BIG)
@@ -191,8 +181,7 @@ class BufferedTests(ConversationCase):
         The next request waits until the client has taken the response.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/1") + get("/2"))
+        client = talk.asks(get("/1") + get("/2"))
         client.stalls()
         server = talk.server()
         server.hears("GET /1 HTTP/1.1")
@@ -215,8 +204,7 @@ class UnbufferedTests(ConversationCase):
         The server is not read faster than the client takes.
         """
         talk = self.talk(proxy("proxy_buffering off;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG))
@@ -234,8 +222,7 @@ class UnbufferedTests(ConversationCase):
         A server that has closed behind what waits has sent a whole response.
         """
         talk = self.talk(proxy("proxy_buffering off;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(b"HTTP/1.1 200 OK\r\n\r\n" + BIG)
@@ -251,9 +238,7 @@ class UnbufferedTests(ConversationCase):
         Each piece is passed on at once.
         """
         talk = self.talk(proxy("proxy_buffering off;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         data = answer(b"0123456789")
         server.sends(data[:-10])
         client.raw()
@@ -276,8 +261,7 @@ class StaticTests(ConversationCase):
         os.mkdir(os.path.join(talk.prefix, "files"))
         with open(os.path.join(talk.prefix, "files", "big"), "wb") as file:
             file.write(BIG)
-        client = talk.client()
-        client.sends(get("/big") + get("/none"))
+        client = talk.asks(get("/big") + get("/none"))
         client.takes(0)
         client.takes()
         client.hears(200, BIG)

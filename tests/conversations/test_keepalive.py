@@ -26,9 +26,7 @@ class ClientKeepaliveTests(ConversationCase):
         A client's connection and a server's both serve a second request.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/a"))
-        server = talk.server()
+        client, server = talk.reaches(get("/a"))
         heard = server.hears("GET /a HTTP/1.1")
         self.assertEqual(heard["Host"], "u")
         server.sends(answer(b"hello"))
@@ -46,9 +44,7 @@ class ClientKeepaliveTests(ConversationCase):
         Requests sent ahead are answered in order, one at a time.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/1") + get("/2") + get("/3"))
-        server = talk.server()
+        client, server = talk.reaches(get("/1") + get("/2") + get("/3"))
         for path in ("/1", "/2", "/3"):
             server.hears(f"GET {path} HTTP/1.1")
             server.isSilent()
@@ -63,9 +59,7 @@ class ClientKeepaliveTests(ConversationCase):
         A request sent ahead of a body's response is found behind the body.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(post(b"body") + get("/next"))
-        server = talk.server()
+        client, server = talk.reaches(post(b"body") + get("/next"))
         server.hears("POST / HTTP/1.1", b"body")
         server.sends(answer(b"1"))
         server.hears("GET /next HTTP/1.1")
@@ -78,8 +72,7 @@ class ClientKeepaliveTests(ConversationCase):
         Many requests that are answered at once need no deep stack.
         """
         talk = self.talk(proxy(server="location /no { return 404; }"))
-        client = talk.client()
-        client.sends(get("/no") * 900)
+        client = talk.asks(get("/no") * 900)
         for _ in range(900):
             client.hears(404)
         client.isSilent()
@@ -90,8 +83,7 @@ class ClientKeepaliveTests(ConversationCase):
         A client that asks for it has its connection closed after the response.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/", "Connection: close"))
+        client = talk.asks(get("/", "Connection: close"))
         talk.server().sends(answer(b"x"))
         self.assertEqual(client.hears(200, b"x")["Connection"], "close")
         client.isClosed()
@@ -101,8 +93,7 @@ class ClientKeepaliveTests(ConversationCase):
         A client of HTTP/1.0 that says nothing has its connection closed.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(b"GET / HTTP/1.0\r\n\r\n")
+        client = talk.asks(b"GET / HTTP/1.0\r\n\r\n")
         talk.server().sends(answer(b"x"))
         self.assertEqual(client.hears(200, b"x")["Connection"], "close")
         client.isClosed()
@@ -112,8 +103,7 @@ class ClientKeepaliveTests(ConversationCase):
         A client of HTTP/1.0 that says keep-alive keeps its connection.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        client = talk.asks(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         talk.server().sends(answer(b"x"))
         self.assertEqual(client.hears(200, b"x")["Connection"], "keep-alive")
         client.isOpen()
@@ -123,8 +113,7 @@ class ClientKeepaliveTests(ConversationCase):
         A request of HTTP/0.9 gets a body only, and the end.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(b"GET /\r\n")
+        client = talk.asks(b"GET /\r\n")
         talk.server().sends(answer(b"plain"))
         self.assertEqual(client.raw(), b"plain")
         client.isClosed()
@@ -134,8 +123,7 @@ class ClientKeepaliveTests(ConversationCase):
         An idle connection is closed after keepalive_timeout, not before.
         """
         talk = self.talk(proxy(server="keepalive_timeout 20;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x"))
         client.hears(200)
         talk.passes(19.9)
@@ -148,8 +136,7 @@ class ClientKeepaliveTests(ConversationCase):
         keepalive_timeout 0 closes after each response.
         """
         talk = self.talk(proxy(server="keepalive_timeout 0;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x"))
         self.assertEqual(client.hears(200)["Connection"], "close")
         client.isClosed()
@@ -159,8 +146,7 @@ class ClientKeepaliveTests(ConversationCase):
         The second value of keepalive_timeout is told to clients.
         """
         talk = self.talk(proxy(server="keepalive_timeout 20 15;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x"))
         self.assertEqual(client.hears(200)["Keep-Alive"], "timeout=15")
 
@@ -169,9 +155,7 @@ class ClientKeepaliveTests(ConversationCase):
         keepalive_requests ends a connection with its last response.
         """
         talk = self.talk(proxy(server="keepalive_requests 2;"))
-        client = talk.client()
-        client.sends(get() + get() + get())
-        server = talk.server()
+        client, server = talk.reaches(get() + get() + get())
         server.sends(answer(b"1"))
         server.sends(answer(b"2"))
         self.assertEqual(client.hears(200)["Connection"], "keep-alive")
@@ -186,9 +170,7 @@ class ClientKeepaliveTests(ConversationCase):
         keepalive_time ends a connection with the first response after it.
         """
         talk = self.talk(proxy(server="keepalive_time 60s;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"1"))
         self.assertEqual(client.hears(200)["Connection"], "keep-alive")
         talk.passes(50)
@@ -206,8 +188,7 @@ class ClientKeepaliveTests(ConversationCase):
         A client that leaves between requests is let go.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x"))
         client.hears(200)
         client.ends()
@@ -218,8 +199,7 @@ class ClientKeepaliveTests(ConversationCase):
         An empty line before a request is ignored.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(b"\r\n" + get("/x"))
+        talk.asks(b"\r\n" + get("/x"))
         talk.server().hears("GET /x HTTP/1.1")
 
 
@@ -247,9 +227,7 @@ class ServerKeepaliveTests(ConversationCase):
         A connection that the server wants to close is not used again.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x", "Connection: close"))
         client.hears(200)
         server.isClosed()
@@ -260,9 +238,7 @@ class ServerKeepaliveTests(ConversationCase):
         A connection whose server speaks HTTP/1.0 is not used again.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(message("HTTP/1.0 200 OK", ("Content-Length: 1",), b"x"))
         client.hears(200, b"x")
         server.isClosed()
@@ -272,9 +248,7 @@ class ServerKeepaliveTests(ConversationCase):
         Even when it says keep-alive.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         head = ("Content-Length: 1", "Connection: keep-alive")
         server.sends(message("HTTP/1.0 200 OK", head, b"x"))
         client.hears(200, b"x")
@@ -285,9 +259,7 @@ class ServerKeepaliveTests(ConversationCase):
         An idle connection that the server closes is forgotten.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x"))
         client.hears(200)
         server.hangsUp()
@@ -301,9 +273,7 @@ class ServerKeepaliveTests(ConversationCase):
         An idle connection on which the server says anything is not trusted.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x"))
         client.hears(200)
         server.sends(answer(b"evil"))
@@ -318,9 +288,7 @@ class ServerKeepaliveTests(ConversationCase):
         is not passed on.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x") + b"junk")
         client.hears(200, b"x")
         client.isSilent()
@@ -333,9 +301,7 @@ class ServerKeepaliveTests(ConversationCase):
         """
         text = proxy(http=upstream("10.0.0.1:80", more="keepalive_timeout 10;"))
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x"))
         talk.passes(9.9)
         server.isOpen()
@@ -348,9 +314,7 @@ class ServerKeepaliveTests(ConversationCase):
         """
         text = proxy(http=upstream("10.0.0.1:80", more="keepalive_requests 2;"))
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get() + get())
-        server = talk.server()
+        client, server = talk.reaches(get() + get())
         server.sends(answer(b"1"))
         server.isOpen()
         server.sends(answer(b"2"))
@@ -377,9 +341,7 @@ class ServerKeepaliveTests(ConversationCase):
         not count as a failure of the only server.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"1"))
         client.hears(200, b"1")
         client.sends(get("/again"))
@@ -396,9 +358,7 @@ class ServerKeepaliveTests(ConversationCase):
         So is one that was reset.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"1"))
         client.hears(200, b"1")
         client.sends(get("/again"))
@@ -411,9 +371,7 @@ class ServerKeepaliveTests(ConversationCase):
         A POST is not sent a second time even when its connection was a kept one.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"1"))
         client.hears(200, b"1")
         client.sends(post(b"body"))
@@ -441,9 +399,7 @@ class ServerKeepaliveTests(ConversationCase):
         A proxy_pass with an address keeps no connections, as no block says so.
         """
         talk = self.talk(configuration("location / { proxy_pass http://10.0.0.9; }"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x"))
         client.hears(200, b"x")
         server.isClosed()

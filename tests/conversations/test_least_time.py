@@ -107,8 +107,7 @@ class LeastTimeTests(ConversationCase):
         for method in ("least_time header inflight", "random two least_time=ewma"):
             talk = self.group(method)
             talk.dialer.behaviour.update({A: "wait", B: "wait"})
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             talk.waiting()
             client.hangsUp()
             talk.isQuiet()

@@ -112,9 +112,7 @@ class LimitConnTests(ConversationCase):
             )
         )
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         for _ in range(2):
             server.sends(answer(b"other"))
             client.hears(200, b"other")
@@ -161,9 +159,7 @@ class LimitReqTests(ConversationCase):
         connection comes after it.
         """
         talk = self.limited("burst=5")
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         self.assertEqual(server.message()["X-N"], "xy")
         server.sends(answer(b"0"))
         client.hears(200, b"0")
@@ -202,8 +198,7 @@ class LimitReqTests(ConversationCase):
         first.sends(get("/none"))
         first.hears(404)
         for leave in ("ends", "hangsUp", "resets"):
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             getattr(client, leave)()
         talk.passes(9.0)
         talk.noServer()

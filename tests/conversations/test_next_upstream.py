@@ -42,8 +42,7 @@ class ConditionTests(ConversationCase):
         """
         for status in (500, 502, 503, 504, 403, 404, 429):
             talk = self.passesOn(f"http_{status}")
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             first = talk.server()
             first.sends(answer(b"bad", status=f"{status} Bad"))
             client.isSilent()
@@ -52,8 +51,7 @@ class ConditionTests(ConversationCase):
             client.hears(200, b"good")
 
             talk = self.passesOn("error timeout")
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             talk.server().sends(answer(b"bad", status=f"{status} Bad"))
             client.hears(status, b"bad")
             talk.noServer()
@@ -63,8 +61,7 @@ class ConditionTests(ConversationCase):
         The last server's response is passed on, whatever its status.
         """
         talk = self.passesOn("http_500")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"1", status="500 One"))
         talk.server().sends(answer(b"2", status="500 Two"))
         self.assertEqual(client.hears(500, b"2").first, "HTTP/1.1 500 Two")
@@ -75,8 +72,7 @@ class ConditionTests(ConversationCase):
         """
         talk = self.passesOn("error")
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"good"))
         client.hears(200, b"good")
         talk.isLogged("connect() failed (111: Connection refused) while connecting")
@@ -87,9 +83,7 @@ class ConditionTests(ConversationCase):
         """
         for data in (b"", b"HTTP/1.1 200 OK\r\nX-"):
             talk = self.passesOn("error")
-            client = talk.client()
-            client.sends(get())
-            server = talk.server()
+            client, server = talk.reaches()
             server.sends(data)
             server.hangsUp()
             talk.server().sends(answer(b"good"))
@@ -100,8 +94,7 @@ class ConditionTests(ConversationCase):
         error: a server that resets.
         """
         talk = self.passesOn("error")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().resets()
         talk.server().sends(answer(b"good"))
         client.hears(200, b"good")
@@ -111,8 +104,7 @@ class ConditionTests(ConversationCase):
         Where error is not enabled, the first failure is the answer.
         """
         talk = self.passesOn("timeout")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().hangsUp()
         client.hears(502)
         talk.noServer()
@@ -123,8 +115,7 @@ class ConditionTests(ConversationCase):
         """
         talk = self.passesOn("off")
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.hears(502)
         talk.noServer()
 
@@ -134,8 +125,7 @@ class ConditionTests(ConversationCase):
         """
         talk = self.passesOn("timeout")
         talk.dialer.behaviour["10.0.0.1:80"] = "wait"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.passes(60.1)
         talk.server().sends(answer(b"good"))
         client.hears(200, b"good")
@@ -145,8 +135,7 @@ class ConditionTests(ConversationCase):
         timeout: a server that does not answer.
         """
         talk = self.passesOn("timeout")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         first = talk.server()
         talk.passes(60.1)
         first.isClosed()
@@ -158,8 +147,7 @@ class ConditionTests(ConversationCase):
         Where timeout is not enabled, the first one is the answer.
         """
         talk = self.passesOn("error")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server()
         talk.passes(60.1)
         client.hears(504)
@@ -170,8 +158,7 @@ class ConditionTests(ConversationCase):
         invalid_header: a head that is none.
         """
         talk = self.passesOn("invalid_header")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(b"HTTP/1.1 200 OK\r\nX\x00: y\r\n\r\n")
         talk.server().sends(answer(b"good"))
         client.hears(200, b"good")
@@ -181,8 +168,7 @@ class ConditionTests(ConversationCase):
         It is no error in the sense of error.
         """
         talk = self.passesOn("error timeout")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(b"HTTP/1.1 200 OK\r\nX\x00: y\r\n\r\n")
         client.hears(502)
         talk.noServer()
@@ -192,9 +178,7 @@ class ConditionTests(ConversationCase):
         Once the response has begun there is no other server.
         """
         talk = self.passesOn("error timeout invalid_header http_500")
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"0123456789")[:-5])
         server.hangsUp()
         client.hearsPart(200, b"01234")
@@ -207,8 +191,7 @@ class ConditionTests(ConversationCase):
         """
         talk = self.passesOn("error")
         talk.dialer.behaviour["10.0.0.1:80"] = "wait"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.refuses(errno.EADDRNOTAVAIL, "bind")
         client.hears(500)
         talk.noServer()
@@ -225,8 +208,7 @@ class IdempotenceTests(ConversationCase):
         """
         for method in ("POST", "LOCK", "PATCH"):
             talk = self.talk(proxy(http=TWO))
-            client = talk.client()
-            client.sends(post(b"x", method=method))
+            client = talk.asks(post(b"x", method=method))
             talk.server().hangsUp()
             client.hears(502)
             talk.noServer()
@@ -237,8 +219,7 @@ class IdempotenceTests(ConversationCase):
         """
         for method in ("PUT", "DELETE"):
             talk = self.talk(proxy(http=TWO))
-            client = talk.client()
-            client.sends(post(b"x", method=method))
+            talk.asks(post(b"x", method=method))
             talk.server().hangsUp()
             talk.server().hears(f"{method} / HTTP/1.1", b"x")
 
@@ -247,8 +228,7 @@ class IdempotenceTests(ConversationCase):
         non_idempotent allows it.
         """
         talk = self.talk(proxy("proxy_next_upstream error non_idempotent;", http=TWO))
-        client = talk.client()
-        client.sends(post(b"x"))
+        talk.asks(post(b"x"))
         talk.server().hangsUp()
         talk.server().hears("POST / HTTP/1.1", b"x")
 
@@ -258,8 +238,7 @@ class IdempotenceTests(ConversationCase):
         """
         talk = self.talk(proxy(http=TWO))
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(post(b"x"))
+        talk.asks(post(b"x"))
         talk.server().hears("POST / HTTP/1.1", b"x")
 
     def test_postStatus(self) -> None:
@@ -267,8 +246,7 @@ class IdempotenceTests(ConversationCase):
         A status does not send a POST to another server either: it is passed on.
         """
         talk = self.talk(proxy("proxy_next_upstream http_503;", http=TWO))
-        client = talk.client()
-        client.sends(post(b"x"))
+        client = talk.asks(post(b"x"))
         talk.server().sends(answer(b"busy", status="503 Busy"))
         client.hears(503, b"busy")
         talk.noServer()
@@ -284,8 +262,7 @@ class LimitTests(ConversationCase):
         Each server is asked once; then there is none.
         """
         talk = self.talk(proxy(http=THREE))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         names = []
         for _ in range(3):
             server = talk.server()
@@ -300,8 +277,7 @@ class LimitTests(ConversationCase):
         are asked anew.
         """
         talk = self.talk(proxy(http=THREE))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         for _ in range(3):
             talk.server().hangsUp()
         client.hears(502)
@@ -319,8 +295,7 @@ class LimitTests(ConversationCase):
         proxy_next_upstream_tries counts the first server, too.
         """
         talk = self.talk(proxy("proxy_next_upstream_tries 2;", http=THREE))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().hangsUp()
         talk.server().hangsUp()
         client.hears(502)
@@ -334,8 +309,7 @@ class LimitTests(ConversationCase):
             "proxy_next_upstream_timeout 5s; proxy_read_timeout 3s;", http=THREE
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server()
         talk.passes(3.1)
         talk.server()
@@ -350,8 +324,7 @@ class LimitTests(ConversationCase):
         """
         text = proxy(http=upstream("10.0.0.1:80", "10.0.0.2:80 backup"))
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         first = talk.server()
         self.assertEqual(first.name, "10.0.0.1:80")
         first.hangsUp()
@@ -407,9 +380,7 @@ class LimitTests(ConversationCase):
         A stale connection costs no try, a refusal after it does.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"1"))
         client.hears(200)
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
@@ -434,8 +405,7 @@ class ErrorPageTests(ConversationCase):
             )
         )
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.hears(502, b"sorry")
         client.isOpen()
 
@@ -452,9 +422,7 @@ class ErrorPageTests(ConversationCase):
         )
         talk = self.talk(text)
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(get("/x"))
-        server = talk.server()
+        client, server = talk.reaches(get("/x"))
         self.assertEqual(server.name, "10.9.9.9:90")
         server.hears("GET /x HTTP/1.1")
         server.sends(answer(b"saved"))
@@ -471,8 +439,7 @@ class ErrorPageTests(ConversationCase):
             upstream("10.0.0.1:80"),
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(post(b"body"))
+        talk.asks(post(b"body"))
         talk.server().hangsUp()
         talk.server().hears("POST / HTTP/1.1", b"body")
 
@@ -485,9 +452,7 @@ class ErrorPageTests(ConversationCase):
             server="location /sorry { return 200 sorry; }",
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"server's own", status="404 Gone Fishing"))
         client.hears(404, b"sorry")
         client.isOpen()
@@ -502,8 +467,7 @@ class ErrorPageTests(ConversationCase):
             server="location /sorry { return 200 sorry; }",
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"server's own", status="403 No"))
         client.hears(403, b"server's own")
 
@@ -516,8 +480,7 @@ class ErrorPageTests(ConversationCase):
             server="location /sorry { return 200 sorry; }",
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         challenge = "WWW-Authenticate: Basic realm=x"
         talk.server().sends(answer(b"", challenge, status="401 Who"))
         heard = client.hears(401, b"sorry")
@@ -532,9 +495,7 @@ class ErrorPageTests(ConversationCase):
             server="location /sorry { return 200 sorry; }",
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"0123456789", status="404 No")[:-5])
         client.hears(404, b"sorry")
         server.isClosed()
@@ -546,9 +507,7 @@ class ErrorPageTests(ConversationCase):
         """
         text = proxy("proxy_intercept_errors on; error_page 404 /page;")
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get("/missing"))
-        server = talk.server()
+        client, server = talk.reaches(get("/missing"))
         server.hears("GET /missing HTTP/1.1")
         server.sends(answer(b"no", status="404 No"))
         server.isClosed()
@@ -564,8 +523,7 @@ class ErrorPageTests(ConversationCase):
         text = proxy("error_page 502 /again;")
         talk = self.talk(text)
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.hears(502)
         self.assertEqual(len(talk.dialer.asked), 2)
 
@@ -585,9 +543,7 @@ class AccelTests(ConversationCase):
         X-Accel-Redirect answers from another location, with the server's cookies.
         """
         talk = self.talk(proxy(server=self.SERVER))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(
             answer(b"", "X-Accel-Redirect: /private/x", "Set-Cookie: a=b", "X-No: 1")
         )
@@ -603,9 +559,7 @@ class AccelTests(ConversationCase):
         The body of such a response is dropped, with the connection if need be.
         """
         talk = self.talk(proxy(server=self.SERVER))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"0123456789", "X-Accel-Redirect: /private")[:-5])
         client.hears(200, b"secret")
         server.isClosed()
@@ -616,8 +570,7 @@ class AccelTests(ConversationCase):
         It may name a location.
         """
         talk = self.talk(proxy(server=self.SERVER))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"", "X-Accel-Redirect: @named"))
         client.hears(200, b"named")
 
@@ -626,9 +579,7 @@ class AccelTests(ConversationCase):
         It may lead to a server again.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(post(b"body", "/a"))
-        server = talk.server()
+        client, server = talk.reaches(post(b"body", "/a"))
         server.hears("POST /a HTTP/1.1", b"body")
         server.sends(answer(b"", "X-Accel-Redirect: /b?c"))
         heard = server.message()
@@ -641,9 +592,7 @@ class AccelTests(ConversationCase):
         A circle ends after ten rounds.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         for _ in range(20):
             if not server.socket.outgoing:
                 break
@@ -660,8 +609,7 @@ class AccelTests(ConversationCase):
         talk = self.talk(
             proxy("proxy_ignore_headers X-Accel-Redirect;", server=self.SERVER)
         )
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x", "X-Accel-Redirect: /private"))
         client.hears(200, b"x")
 
@@ -671,8 +619,7 @@ class AccelTests(ConversationCase):
         """
         body = bytes(range(256)) * 4096
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(body, "X-Accel-Buffering: no"))
@@ -686,8 +633,7 @@ class AccelTests(ConversationCase):
         """
         body = bytes(range(256)) * 4096
         talk = self.talk(proxy("proxy_buffering off;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(body, "X-Accel-Buffering: yes"))
@@ -701,8 +647,7 @@ class AccelTests(ConversationCase):
         X-Accel-Limit-Rate slows the response down.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x" * 5000, "X-Accel-Limit-Rate: 1000"))
         self.assertLess(len(client.socket.outgoing), 2500)
         talk.passes(10)
@@ -713,8 +658,7 @@ class AccelTests(ConversationCase):
         A redirect with an empty body in chunks is followed, too.
         """
         talk = self.talk(proxy(server=self.SERVER))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
             b"X-Accel-Redirect: /private\r\n\r\n" + chunks()

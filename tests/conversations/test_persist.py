@@ -38,8 +38,7 @@ class PersistTests(ConversationCase):
         """
         One more client asks.
         """
-        client = talk.client()
-        client.sends(get(path, f"X-Who: {who}"))
+        client = talk.asks(get(path, f"X-Who: {who}"))
         return client
 
     def test_stays(self) -> None:

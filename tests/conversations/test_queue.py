@@ -44,8 +44,7 @@ class QueueTests(ConversationCase):
         """
         One more client asks.
         """
-        client = talk.client()
-        client.sends(get(path))
+        client = talk.asks(get(path))
         return client
 
     def test_inOrder(self) -> None:

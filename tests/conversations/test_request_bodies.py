@@ -32,8 +32,7 @@ class BufferedTests(ConversationCase):
         A body with Content-Length arrives whole.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(post(b"some body"))
+        talk.asks(post(b"some body"))
         heard = talk.server().hears("POST / HTTP/1.1", b"some body")
         self.assertEqual(heard["Content-Length"], "9")
 
@@ -63,8 +62,7 @@ class BufferedTests(ConversationCase):
         A body in chunks is counted for the server.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(CHUNKED + chunks(b"one,", b"two"))
+        talk.asks(CHUNKED + chunks(b"one,", b"two"))
         heard = talk.server().hears("POST /c HTTP/1.1", b"one,two")
         self.assertEqual(heard["Content-Length"], "7")
         self.assertIsNone(heard["Transfer-Encoding"])
@@ -74,9 +72,9 @@ class BufferedTests(ConversationCase):
         The next request is found behind the last chunk and its trailers.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(CHUNKED + chunks(b"x", trailers="A: b\r\n") + get("/next"))
-        server = talk.server()
+        client, server = talk.reaches(
+            CHUNKED + chunks(b"x", trailers="A: b\r\n") + get("/next")
+        )
         server.hears("POST /c HTTP/1.1", b"x")
         server.sends(answer(b"1"))
         server.hears("GET /next HTTP/1.1")
@@ -89,8 +87,7 @@ class BufferedTests(ConversationCase):
         A body with a broken chunk is refused, and the connection closed.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(CHUNKED + b"xyz\r\n")
+        client = talk.asks(CHUNKED + b"xyz\r\n")
         self.assertEqual(client.hears(400)["Connection"], "close")
         client.isEnded()
         talk.noServer()
@@ -104,8 +101,7 @@ class BufferedTests(ConversationCase):
         """
         body = bytes(range(256)) * 64
         talk = self.talk(proxy(server="client_body_buffer_size 1k;"))
-        client = talk.client()
-        client.sends(post(body))
+        talk.asks(post(body))
         talk.server().hears("POST / HTTP/1.1", body)
         talk.isLogged("a client request body is buffered to a temporary file")
 
@@ -119,8 +115,7 @@ class BufferedTests(ConversationCase):
             http=upstream("10.0.0.1:80", "10.0.0.2:80"),
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(post(body, method="PUT"))
+        client = talk.asks(post(body, method="PUT"))
         first = talk.server()
         first.hears("PUT / HTTP/1.1", body)
         first.hangsUp()
@@ -143,9 +138,7 @@ class BufferedTests(ConversationCase):
                 )
             )
             talk.dialer.room = 100
-            client = talk.client()
-            client.sends(post(body))
-            server = talk.server()
+            client, server = talk.reaches(post(body))
             for _ in range(5):
                 talk.passes(9)
                 server.takes(1000)
@@ -166,8 +159,7 @@ class TooLargeTests(ConversationCase):
         A Content-Length beyond the limit is refused before the body is read.
         """
         talk = self.talk(proxy(server="client_max_body_size 5;"))
-        client = talk.client()
-        client.sends(post(b"123456"))
+        client = talk.asks(post(b"123456"))
         self.assertEqual(client.hears(413)["Connection"], "close")
         talk.noServer()
         talk.isLogged("client intended to send too large body: 6 bytes")
@@ -187,8 +179,7 @@ class TooLargeTests(ConversationCase):
         A body in chunks is refused when it has grown too large.
         """
         talk = self.talk(proxy(server="client_max_body_size 5;"))
-        client = talk.client()
-        client.sends(CHUNKED + b"3\r\nabc\r\n")
+        client = talk.asks(CHUNKED + b"3\r\nabc\r\n")
         client.isSilent()
         client.sends(b"3\r\ndef\r\n")
         client.hears(413)
@@ -211,8 +202,7 @@ class TooLargeTests(ConversationCase):
         One megabyte is the limit where nothing is said.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(post(b"x" * (1024 * 1024 + 1)))
+        client = talk.asks(post(b"x" * (1024 * 1024 + 1)))
         client.hears(413)
         talk.passes(31)
 
@@ -232,8 +222,7 @@ class ExpectTests(ConversationCase):
         A client that waits is told to go on; the server is not asked to tell.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(self.HEAD)
+        client = talk.asks(self.HEAD)
         self.assertEqual(client.raw(), CONTINUE)
         client.sends(b"body")
         heard = talk.server().hears("POST / HTTP/1.1", b"body")
@@ -244,8 +233,7 @@ class ExpectTests(ConversationCase):
         A client that asked but did not wait is told all the same.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(self.HEAD + b"body")
+        client = talk.asks(self.HEAD + b"body")
         self.assertEqual(client.raw(), CONTINUE)
         talk.server().hears("POST / HTTP/1.1", b"body")
 
@@ -254,8 +242,7 @@ class ExpectTests(ConversationCase):
         A client whose body is too large hears that instead.
         """
         talk = self.talk(proxy(server="client_max_body_size 1;"))
-        client = talk.client()
-        client.sends(self.HEAD)
+        client = talk.asks(self.HEAD)
         client.hears(413)
         client.isSilent()
         talk.passes(31)
@@ -266,8 +253,7 @@ class ExpectTests(ConversationCase):
         An answer that needs no body is given at once.
         """
         talk = self.talk(proxy(server="location /r { return 204; }"))
-        client = talk.client()
-        client.sends(self.HEAD.replace(b"POST / ", b"POST /r "))
+        client = talk.asks(self.HEAD.replace(b"POST / ", b"POST /r "))
         client.sends(b"body" + get("/r"))
         heard = client.raw().replace(CONTINUE, b"")
         self.assertEqual(heard.count(b"HTTP/1.1 204 No Content\r\n"), 2)
@@ -306,9 +292,7 @@ class UnbufferedTests(ConversationCase):
         A body in chunks is passed in chunks as it comes.
         """
         talk = self.talk(proxy(UNBUFFERED))
-        client = talk.client()
-        client.sends(CHUNKED)
-        server = talk.server()
+        client, server = talk.reaches(CHUNKED)
         client.sends(b"3\r\nabc\r\n")
         client.sends(b"2\r\nde\r\n0\r\n\r\n")
         heard = server.hears("POST /c HTTP/1.1", b"abcde")
@@ -323,9 +307,7 @@ class UnbufferedTests(ConversationCase):
         A body that has come with its head is passed whole.
         """
         talk = self.talk(proxy(UNBUFFERED))
-        client = talk.client()
-        client.sends(CHUNKED + chunks(b"abc", b"def"))
-        server = talk.server()
+        client, server = talk.reaches(CHUNKED + chunks(b"abc", b"def"))
         server.hears("POST /c HTTP/1.1", b"abcdef")
         server.isSilent()
 
@@ -334,8 +316,7 @@ class UnbufferedTests(ConversationCase):
         A client that waits is told to go on.
         """
         talk = self.talk(proxy(UNBUFFERED))
-        client = talk.client()
-        client.sends(ExpectTests.HEAD)
+        client = talk.asks(ExpectTests.HEAD)
         self.assertEqual(client.raw(), CONTINUE)
         client.sends(b"body")
         talk.server().hears("POST / HTTP/1.1", b"body")
@@ -345,8 +326,7 @@ class UnbufferedTests(ConversationCase):
         A body of which anything was sent cannot be sent again.
         """
         talk = self.talk(proxy(UNBUFFERED, http=upstream("10.0.0.1:80", "10.0.0.2:80")))
-        client = talk.client()
-        client.sends(post(b"0123456789", method="PUT")[:-5])
+        client = talk.asks(post(b"0123456789", method="PUT")[:-5])
         talk.server().hangsUp()
         client.hears(502)
         talk.noServer()
@@ -357,8 +337,7 @@ class UnbufferedTests(ConversationCase):
         A body that had come completely can.
         """
         talk = self.talk(proxy(UNBUFFERED, http=upstream("10.0.0.1:80", "10.0.0.2:80")))
-        client = talk.client()
-        client.sends(post(b"0123456789", method="PUT"))
+        talk.asks(post(b"0123456789", method="PUT"))
         talk.server().hangsUp()
         talk.server().hears("PUT / HTTP/1.1", b"0123456789")
 
@@ -368,9 +347,7 @@ class UnbufferedTests(ConversationCase):
         """
         talk = self.talk(proxy(UNBUFFERED, http=upstream("10.0.0.1:80", "10.0.0.2:80")))
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(post(b"0123456789"))
-        server = talk.server()
+        client, server = talk.reaches(post(b"0123456789"))
         self.assertEqual(server.name, "10.0.0.2:80")
         server.hears("POST / HTTP/1.1", b"0123456789")
 
@@ -418,9 +395,7 @@ class UnbufferedTests(ConversationCase):
         A body in chunks that grows too large ends the request at the server, too.
         """
         talk = self.talk(proxy(UNBUFFERED, server="client_max_body_size 5;"))
-        client = talk.client()
-        client.sends(CHUNKED + b"3\r\nabc\r\n")
-        server = talk.server()
+        client, server = talk.reaches(CHUNKED + b"3\r\nabc\r\n")
         client.sends(b"3\r\ndef\r\n")
         client.hears(413)
         server.isClosed()
@@ -432,9 +407,7 @@ class UnbufferedTests(ConversationCase):
         A broken chunk is answered, and the server's connection closed.
         """
         talk = self.talk(proxy(UNBUFFERED))
-        client = talk.client()
-        client.sends(CHUNKED + b"3\r\nabc\r\n")
-        server = talk.server()
+        client, server = talk.reaches(CHUNKED + b"3\r\nabc\r\n")
         client.sends(b"zz\r\n")
         client.hears(400)
         server.isClosed()
@@ -446,9 +419,7 @@ class UnbufferedTests(ConversationCase):
         A client that leaves within its body frees the server.
         """
         talk = self.talk(proxy(UNBUFFERED))
-        client = talk.client()
-        client.sends(post(b"0123456789")[:-5])
-        server = talk.server()
+        client, server = talk.reaches(post(b"0123456789")[:-5])
         client.hangsUp()
         server.isClosed()
         client.isClosed()
@@ -465,8 +436,7 @@ class EndWithinBodyTests(ConversationCase):
         No server is asked.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(post(b"0123456789")[:-5])
+        client = talk.asks(post(b"0123456789")[:-5])
         client.hangsUp()
         talk.noServer()
         client.isClosed()
@@ -477,8 +447,7 @@ class EndWithinBodyTests(ConversationCase):
         A reset within a body is the end as well.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(post(b"0123456789")[:-5])
+        client = talk.asks(post(b"0123456789")[:-5])
         client.resets()
         talk.noServer()
         client.isClosed()
@@ -494,8 +463,7 @@ class UnreadBodyTests(ConversationCase):
         The next request is found behind a body that was not read.
         """
         talk = self.talk(proxy(server="location /r { return 200 ok; }"))
-        client = talk.client()
-        client.sends(post(b"0123456789", "/r") + get("/r"))
+        client = talk.asks(post(b"0123456789", "/r") + get("/r"))
         client.hears(200, b"ok")
         client.hears(200, b"ok")
         client.isOpen()
@@ -505,8 +473,7 @@ class UnreadBodyTests(ConversationCase):
         Likewise behind chunks, even if they come later.
         """
         talk = self.talk(proxy(server="location /c { return 200 ok; }"))
-        client = talk.client()
-        client.sends(CHUNKED)
+        client = talk.asks(CHUNKED)
         client.sends(b"3\r\nabc\r\n")
         client.sends(b"0\r\n\r\n" + get("/c"))
         client.hears(200, b"ok")
@@ -519,8 +486,7 @@ class UnreadBodyTests(ConversationCase):
         talk = self.talk(
             proxy(server="location /r { return 200 ok; } keepalive_timeout 0;")
         )
-        client = talk.client()
-        client.sends(post(b"0123456789", "/r")[:-5])
+        client = talk.asks(post(b"0123456789", "/r")[:-5])
         client.hears(200, b"ok")
         self.assertFalse(client.socket.closed)
         client.sends(b"56789")
@@ -537,8 +503,7 @@ class UnreadBodyTests(ConversationCase):
                 " lingering_timeout 3s;"
             )
         )
-        client = talk.client()
-        client.sends(post(b"0123456789", "/r")[:-5])
+        client = talk.asks(post(b"0123456789", "/r")[:-5])
         client.hears(200, b"ok")
         talk.passes(2.9)
         self.assertFalse(client.socket.closed)
@@ -555,8 +520,7 @@ class UnreadBodyTests(ConversationCase):
                 " client_max_body_size 0; lingering_time 10s;"
             )
         )
-        client = talk.client()
-        client.sends(post(b"x" * 100000, "/r")[:-90000])
+        client = talk.asks(post(b"x" * 100000, "/r")[:-90000])
         client.hears(200, b"ok")
         for _ in range(12):
             client.sends(b"x" * 100)

@@ -26,8 +26,7 @@ class SizeTests(ConversationCase):
         A request line that fits no large buffer is refused by 414.
         """
         talk = self.talk(configuration("large_client_header_buffers 2 1k;" + ECHO))
-        client = talk.client()
-        client.sends(get("/" + "x" * 2000))
+        client = talk.asks(get("/" + "x" * 2000))
         self.assertEqual(client.hears(414)["Connection"], "close")
         client.isEnded()
         talk.isLogged("client sent too long URI")
@@ -37,8 +36,7 @@ class SizeTests(ConversationCase):
         It is refused before it ends.
         """
         talk = self.talk(configuration("large_client_header_buffers 2 1k;" + ECHO))
-        client = talk.client()
-        client.sends(b"GET /")
+        client = talk.asks(b"GET /")
         for _ in range(30):
             client.sends(b"x" * 100)
         client.hears(414)
@@ -48,8 +46,7 @@ class SizeTests(ConversationCase):
         A field that fits no large buffer is refused by 400.
         """
         talk = self.talk(configuration("large_client_header_buffers 2 1k;" + ECHO))
-        client = talk.client()
-        client.sends(get("/", "X-A: " + "x" * 2000))
+        client = talk.asks(get("/", "X-A: " + "x" * 2000))
         heard = client.hears(400)
         self.assertIn(b"Request Header Or Cookie Too Large", heard.body)
         client.isEnded()
@@ -63,8 +60,7 @@ class SizeTests(ConversationCase):
                 "client_header_buffer_size 1k; large_client_header_buffers 2 1k;" + ECHO
             )
         )
-        client = talk.client()
-        client.sends(get("/", *(f"X-{n}: " + "x" * 500 for n in range(20))))
+        client = talk.asks(get("/", *(f"X-{n}: " + "x" * 500 for n in range(20))))
         client.hears(400)
         client.isEnded()
 
@@ -73,8 +69,7 @@ class SizeTests(ConversationCase):
         What fits is accepted.
         """
         talk = self.talk(configuration(ECHO))
-        client = talk.client()
-        client.sends(get("/" + "x" * 8000))
+        client = talk.asks(get("/" + "x" * 8000))
         client.hears(200)
         client.isOpen()
 
@@ -83,8 +78,7 @@ class SizeTests(ConversationCase):
         max_headers counts fields.
         """
         talk = self.talk(configuration("max_headers 3;" + ECHO))
-        client = talk.client()
-        client.sends(get("/", "A: 1", "B: 2"))
+        client = talk.asks(get("/", "A: 1", "B: 2"))
         client.hears(200)
         client.sends(get("/", "A: 1", "B: 2", "C: 3"))
         client.hears(400)
@@ -112,8 +106,7 @@ class RefusedTests(ConversationCase):
             b"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
         ):
             talk = self.talk(configuration(ECHO))
-            client = talk.client()
-            client.sends(request)
+            client = talk.asks(request)
             self.assertEqual(client.hears(400)["Connection"], "close", request)
             client.isEnded()
 
@@ -128,8 +121,7 @@ class RefusedTests(ConversationCase):
             (501, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
         ):
             talk = self.talk(configuration(ECHO))
-            client = talk.client()
-            client.sends(request)
+            client = talk.asks(request)
             self.assertEqual(client.hears(status)["Connection"], "close")
 
     def test_badAfterGood(self) -> None:
@@ -137,8 +129,7 @@ class RefusedTests(ConversationCase):
         A wrong request behind a good one is refused after the good one's response.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get() + b"nonsense\r\n\r\n" + get())
+        client = talk.asks(get() + b"nonsense\r\n\r\n" + get())
         talk.server().sends(answer(b"x"))
         client.hears(200, b"x")
         client.hears(400)
@@ -152,8 +143,7 @@ class RefusedTests(ConversationCase):
         talk = self.talk(
             configuration("error_page 400 /bad; location = /bad { return 200 custom; }")
         )
-        client = talk.client()
-        client.sends(b"GET / HTTP/1.1\r\n\r\n")
+        client = talk.asks(b"GET / HTTP/1.1\r\n\r\n")
         client.hears(400, b"custom")
 
 
@@ -252,8 +242,7 @@ class RoutingTests(ConversationCase):
         talk = self.talk(
             configuration("location /app/ { proxy_pass http://10.0.0.1; }")
         )
-        client = talk.client()
-        client.sends(get("/app?q=1"))
+        client = talk.asks(get("/app?q=1"))
         heard = client.hears(301)
         self.assertEqual(heard["Location"], "http://example.com:8080/app/?q=1")
 
@@ -273,8 +262,7 @@ class RoutingTests(ConversationCase):
         An internal location cannot be asked for.
         """
         talk = self.talk(configuration("location /i { internal; return 200 x; }"))
-        client = talk.client()
-        client.sends(get("/i"))
+        client = talk.asks(get("/i"))
         client.hears(404)
 
     def test_uriReplaced(self) -> None:
@@ -284,8 +272,7 @@ class RoutingTests(ConversationCase):
         talk = self.talk(
             configuration("location /app/ { proxy_pass http://10.0.0.1/base/; }")
         )
-        client = talk.client()
-        client.sends(get("/app/x%20y?q=1"))
+        talk.asks(get("/app/x%20y?q=1"))
         talk.server().hears("GET /base/x%20y?q=1 HTTP/1.1")
 
     def test_uriAsSent(self) -> None:
@@ -295,8 +282,7 @@ class RoutingTests(ConversationCase):
         talk = self.talk(
             configuration("location /app/ { proxy_pass http://10.0.0.1; }")
         )
-        client = talk.client()
-        client.sends(get("/app/../app//x%2Fy?q=%20"))
+        talk.asks(get("/app/../app//x%2Fy?q=%20"))
         talk.server().hears("GET /app/../app//x%2Fy?q=%20 HTTP/1.1")
 
     def test_proxyProtocol(self) -> None:
@@ -308,8 +294,7 @@ class RoutingTests(ConversationCase):
             ' location / { return 200 "$remote_addr $proxy_protocol_addr"; }'
         ).replace("listen 127.0.0.1:8080;", "listen 127.0.0.1:8080 proxy_protocol;")
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(b"PROXY TCP4 198.51.100.7 10.0.0.1 1234 80\r\n" + get())
+        client = talk.asks(b"PROXY TCP4 198.51.100.7 10.0.0.1 1234 80\r\n" + get())
         client.hears(200, b"198.51.100.7 198.51.100.7")
         broken = talk.client()
         broken.sends(get())

@@ -50,8 +50,7 @@ class WatchedTests(ConversationCase):
         Before there is an address, and after there was one, requests fail.
         """
         talk = self.begins(more="keepalive 0;")
-        client = talk.client()
-        client.sends(get("/"))
+        client = talk.asks(get("/"))
         client.hears(502)
         self.says(talk, "10.0.0.1")
         client.sends(get("/"))
@@ -72,9 +71,7 @@ class WatchedTests(ConversationCase):
         """
         talk = self.begins()
         self.says(talk, "10.0.0.1")
-        client = talk.client()
-        client.sends(get("/"))
-        server = talk.server()
+        client, server = talk.reaches(get("/"))
         server.hears("GET / HTTP/1.1")
         server.sends(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
         for address in ("10.0.0.2", "10.0.0.3", "10.0.0.2"):
@@ -90,9 +87,7 @@ class WatchedTests(ConversationCase):
         """
         talk = self.begins("10.0.0.9 backup")
         self.says(talk, "10.0.0.1")
-        client = talk.client()
-        client.sends(get("/"))
-        server = talk.server()
+        client, server = talk.reaches(get("/"))
         server.hears("GET / HTTP/1.1")
         self.says(talk, "10.0.0.2")
         server.ends()
@@ -130,8 +125,7 @@ class WatchedTests(ConversationCase):
         Who waits in a queue is served by the addresses that come.
         """
         talk = self.begins(more="queue 5 timeout=60s; keepalive 0;")
-        client = talk.client()
-        client.sends(get("/a"))
+        client = talk.asks(get("/a"))
         client.isSilent()
         for addresses in (("10.0.0.1",), ("10.0.0.2",)):
             self.says(talk, *addresses)

@@ -29,8 +29,7 @@ class FramingTests(ConversationCase):
         A Content-Length is passed on.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"hello", "X-A: b", "Content-Type: text/plain"))
         heard = client.hears(200, b"hello")
         self.assertEqual(heard["Content-Length"], "5")
@@ -43,9 +42,7 @@ class FramingTests(ConversationCase):
         A body is passed on as it comes.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         data = answer(b"0123456789")
         server.sends(data[:-4])
         client.message()
@@ -58,9 +55,7 @@ class FramingTests(ConversationCase):
         Chunks stay chunks, and the server's connection is kept.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(CHUNKED + chunks(b"one,", b"two"))
         heard = client.hears(200, b"one,two")
         self.assertEqual(heard["Transfer-Encoding"], "chunked")
@@ -72,8 +67,7 @@ class FramingTests(ConversationCase):
         A client of HTTP/1.0 gets what was in the chunks, and the end.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        client = talk.asks(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         talk.server().sends(CHUNKED + chunks(b"one,", b"two"))
         heard = client.hears(200, b"one,two")
         self.assertIsNone(heard["Transfer-Encoding"])
@@ -85,8 +79,7 @@ class FramingTests(ConversationCase):
         Nor does a client get chunks where chunked_transfer_encoding is off.
         """
         talk = self.talk(proxy("chunked_transfer_encoding off;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(CHUNKED + chunks(b"one"))
         self.assertIsNone(client.hears(200, b"one")["Transfer-Encoding"])
         client.isClosed()
@@ -97,9 +90,7 @@ class FramingTests(ConversationCase):
         for the client, whose connection goes on.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(UNTIL_CLOSE + b"one")
         server.sends(b"two")
         server.hangsUp()
@@ -114,9 +105,7 @@ class FramingTests(ConversationCase):
         Such a body may be empty.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(UNTIL_CLOSE)
         server.hangsUp()
         client.hears(200, b"")
@@ -127,9 +116,7 @@ class FramingTests(ConversationCase):
         A reset is no end: the client can tell.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(UNTIL_CLOSE + b"one")
         server.resets()
         client.hearsPart(200, b"one")
@@ -141,9 +128,7 @@ class FramingTests(ConversationCase):
         A body that is shorter than its Content-Length ends the client's connection.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"0123456789")[:-3])
         server.hangsUp()
         client.hearsPart(200, b"0123456")
@@ -156,9 +141,7 @@ class FramingTests(ConversationCase):
         So do chunks without a last one: the client gets no last one, either.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(CHUNKED + b"5\r\nhello\r\n")
         server.hangsUp()
         client.hearsPart(200, b"hello")
@@ -169,9 +152,7 @@ class FramingTests(ConversationCase):
         So does a broken chunk.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(CHUNKED + b"5\r\nhello\r\n")
         server.sends(b"oops")
         client.hearsPart(200, b"hello")
@@ -184,9 +165,7 @@ class FramingTests(ConversationCase):
         A broken chunk next to the head cuts the response, too.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(CHUNKED + b"oops")
         client.isClosed()
         server.isClosed()
@@ -197,9 +176,7 @@ class FramingTests(ConversationCase):
         A server that closes right behind its response has sent a whole one.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.socket.deliver(answer(b"x" * 100000))
         server.hangsUp()
         client.hears(200, b"x" * 100000)
@@ -210,9 +187,7 @@ class FramingTests(ConversationCase):
         More than the Content-Length in a later packet is not passed on.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"0123456789")[:-4])
         server.sends(b"6789junk")
         client.hears(200, b"0123456789")
@@ -230,9 +205,7 @@ class BodilessTests(ConversationCase):
         The response to HEAD keeps its Content-Length and has no body.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/").replace(b"GET", b"HEAD") + get("/next"))
-        server = talk.server()
+        client, server = talk.reaches(get("/").replace(b"GET", b"HEAD") + get("/next"))
         server.hears("HEAD / HTTP/1.1")
         server.sends(message("HTTP/1.1 200 OK", ("Content-Length: 1000",)))
         heard = client.hears(200, headOnly=True)
@@ -246,9 +219,7 @@ class BodilessTests(ConversationCase):
         A chunked response to HEAD has no last chunk either.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/").replace(b"GET", b"HEAD"))
-        server = talk.server()
+        client, server = talk.reaches(get("/").replace(b"GET", b"HEAD"))
         server.sends(CHUNKED)
         client.hears(200, headOnly=True)
         client.isSilent()
@@ -260,9 +231,7 @@ class BodilessTests(ConversationCase):
         A body that a server sends nevertheless is not passed on.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get("/").replace(b"GET", b"HEAD"))
-        server = talk.server()
+        client, server = talk.reaches(get("/").replace(b"GET", b"HEAD"))
         server.sends(answer(b"body"))
         client.hears(200, headOnly=True)
         client.isSilent()
@@ -274,9 +243,7 @@ class BodilessTests(ConversationCase):
         """
         for status in ("204 No Content", "304 Not Modified"):
             talk = self.talk(proxy())
-            client = talk.client()
-            client.sends(get())
-            server = talk.server()
+            client, server = talk.reaches()
             server.sends(message(f"HTTP/1.1 {status}", ("ETag: x",)))
             client.hears(int(status[:3]), b"")
             client.isSilent()
@@ -288,9 +255,7 @@ class BodilessTests(ConversationCase):
         A body of length 0 is over with its head.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer())
         client.hears(200, b"")
         server.isOpen()
@@ -306,8 +271,7 @@ class HeadTests(ConversationCase):
         Date, Server and X-Accel-* of a server are not shown, nor what is hidden.
         """
         talk = self.talk(proxy("proxy_hide_header X-Secret;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(
             answer(
                 b"x", "Date: never", "Server: mine", "X-Pad: x", "X-Secret: s", "X-B: b"
@@ -325,9 +289,7 @@ class HeadTests(ConversationCase):
         proxy_pass_header shows what is hidden otherwise.
         """
         talk = self.talk(proxy("proxy_pass_header Server; proxy_pass_header Date;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x", "Date: never", "Server: mine"))
         heard = client.hears(200, b"x")
         self.assertEqual(heard.all("Date"), ["never"])
@@ -342,8 +304,7 @@ class HeadTests(ConversationCase):
         The server's own words behind the status are passed on.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x", status="299 Fine By Me"))
         self.assertEqual(client.hears(299).first, "HTTP/1.1 299 Fine By Me")
 
@@ -352,8 +313,7 @@ class HeadTests(ConversationCase):
         Fields that come several times stay several, in order.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x", "Set-Cookie: a=1", "Set-Cookie: b=2"))
         self.assertEqual(client.hears(200).all("Set-Cookie"), ["a=1", "b=2"])
 
@@ -362,8 +322,7 @@ class HeadTests(ConversationCase):
         A Location that names the server names the location instead.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         location = "Location: http://u/there"
         talk.server().sends(answer(b"", location, status="302 Found"))
         heard = client.hears(302)
@@ -374,9 +333,7 @@ class HeadTests(ConversationCase):
         A response without a head is a body, and the client gets a body only.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(b"just text\n")
         server.hangsUp()
         talk.isLogged("upstream sent no valid HTTP/1.0 header")
@@ -388,9 +345,7 @@ class HeadTests(ConversationCase):
         A head that exceeds proxy_buffer_size is an error.
         """
         talk = self.talk(proxy("proxy_buffer_size 1k;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x", "X-Big: " + "x" * 2000))
         client.hears(502)
         server.isClosed()
@@ -401,9 +356,7 @@ class HeadTests(ConversationCase):
         So is one that never ends.
         """
         talk = self.talk(proxy("proxy_buffer_size 1k;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(b"HTTP/1.1 200 OK\r\n")
         for _ in range(20):
             server.sends(b"X-A: " + b"x" * 100 + b"\r\n")
@@ -415,9 +368,7 @@ class HeadTests(ConversationCase):
         A head with a line that is none is an error.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(b"HTTP/1.1 200 OK\r\n: nameless\r\nX-A\x00b: c\r\n\r\n")
         client.hears(502)
         server.isClosed()
@@ -427,9 +378,7 @@ class HeadTests(ConversationCase):
         So is one with two lengths.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(message("HTTP/1.1 200 OK", ("Content-Length: 1x",), b"x"))
         client.hears(502)
         server.isClosed()
@@ -445,9 +394,7 @@ class InterimTests(ConversationCase):
         100 Continue is dropped.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(b"HTTP/1.1 100 Continue\r\n\r\n")
         client.isSilent()
         server.sends(answer(b"x"))
@@ -461,9 +408,7 @@ class InterimTests(ConversationCase):
         hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
         for value, expected in (("1", True), ("0", False), ("$http_nothing", False)):
             talk = self.talk(proxy(f"early_hints {value};"))
-            client = talk.client()
-            client.sends(get())
-            server = talk.server()
+            client, server = talk.reaches()
             server.sends(hint)
             self.assertEqual(client.raw(), hint if expected else b"")
             server.sends(answer(b"x"))
@@ -474,9 +419,7 @@ class InterimTests(ConversationCase):
         Several in one packet with the response are no trouble.
         """
         talk = self.talk(proxy("early_hints 1;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         interim = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
         server.sends(interim * 2 + answer(b"x"))
         self.assertEqual(client.message().status, 103)
@@ -494,9 +437,7 @@ class TrailerTests(ConversationCase):
         proxy_pass_trailers passes them on.
         """
         talk = self.talk(proxy("proxy_pass_trailers on;"))
-        client = talk.client()
-        client.sends(get("/", "TE: trailers", "Connection: TE"))
-        server = talk.server()
+        client, server = talk.reaches(get("/", "TE: trailers", "Connection: TE"))
         server.sends(CHUNKED + chunks(b"x", trailers="X-Sum: 1\r\n"))
         self.assertEqual(client.hears(200, b"x").trailers, [("X-Sum", "1")])
         server.isOpen()
@@ -506,9 +447,7 @@ class TrailerTests(ConversationCase):
         They are dropped otherwise.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(CHUNKED + chunks(b"x", trailers="X-Sum: 1\r\n"))
         self.assertEqual(client.hears(200, b"x").trailers, [])
         server.isOpen()
@@ -518,8 +457,7 @@ class TrailerTests(ConversationCase):
         add_trailer adds one, for which the response is chunked.
         """
         talk = self.talk(proxy("add_trailer X-Own $upstream_status;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x"))
         heard = client.hears(200, b"x")
         self.assertEqual(heard.trailers, [("X-Own", "200")])
@@ -530,9 +468,7 @@ class TrailerTests(ConversationCase):
         Trailers that exceed proxy_buffer_size cut the response.
         """
         talk = self.talk(proxy("proxy_pass_trailers on; proxy_buffer_size 1k;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         trailers = "X-Sum: " + "x" * 2000 + "\r\n"
         server.sends(CHUNKED)
         server.sends(chunks(b"x", trailers=trailers))
@@ -569,8 +505,7 @@ class TargetTests(ConversationCase):
             "location / { proxy_pass http://$arg_h; } resolver 127.0.0.1;"
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get("/?h=name.test"))
+        client = talk.asks(get("/?h=name.test"))
         [(name, found, _)] = talk.http.names.asked
         self.assertEqual(name, "name.test")
         found(["10.0.0.7"])
@@ -588,8 +523,7 @@ class TargetTests(ConversationCase):
             "location / { proxy_pass http://$arg_h; } resolver 127.0.0.1;"
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get("/?h=name.test"))
+        client = talk.asks(get("/?h=name.test"))
         talk.http.names.asked[0][2]("name.test could not be resolved")
         talk.settle()
         client.hears(502)
@@ -603,9 +537,7 @@ class TargetTests(ConversationCase):
             "location / { proxy_pass http://$arg_h; }", upstream("10.0.0.1:80")
         )
         talk = self.talk(text)
-        client = talk.client()
-        client.sends(get("/?h=u"))
-        server = talk.server()
+        client, server = talk.reaches(get("/?h=u"))
         self.assertEqual(server.name, "10.0.0.1:80")
         server.sends(answer(b"x"))
         client.hears(200, b"x")
@@ -636,9 +568,7 @@ class AccessLogTests(ConversationCase):
         Times, sizes and statuses of one attempt.
         """
         talk = self.talk(proxy(access=self.FORMAT))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         size = len(server.raw())
         talk.passes(1)
         data = answer(b"hello")
@@ -661,8 +591,7 @@ class AccessLogTests(ConversationCase):
         )
         talk = self.talk(text)
         talk.dialer.behaviour["10.0.0.1:80"] = "refuse"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"hello"))
         client.hears(200)
         self.assertEqual(

@@ -83,8 +83,7 @@ def exchange(
     """
 
     def converse(talk: Talk, heard: _Heard) -> Client:
-        client = talk.client()
-        client.sends(request)
+        client = talk.asks(request)
         server: Server | None = None
         for response in responses:
             server = talk.server()
@@ -106,8 +105,7 @@ def several(count: int) -> Conversation:
     """
 
     def converse(talk: Talk, heard: _Heard) -> Client:
-        client = talk.client()
-        client.sends(b"".join(get(f"/{n}") for n in range(count)))
+        client = talk.asks(b"".join(get(f"/{n}") for n in range(count)))
         for n in range(count):
             server = talk.server()
             heard.request(server)
@@ -142,8 +140,7 @@ def refused(count: int, request: bytes) -> Conversation:
     """
 
     def converse(talk: Talk, heard: _Heard) -> Client:
-        client = talk.client()
-        client.sends(request)
+        client = talk.asks(request)
         talk.noServer()
         for _ in range(count):
             heard.response(client)
@@ -156,9 +153,9 @@ def upgraded(talk: Talk, heard: _Heard) -> Client:
     """
     Another protocol, spoken early.
     """
-    client = talk.client()
-    client.sends(get("/", "Upgrade: x", "Connection: upgrade") + b"from client")
-    server = talk.server()
+    client, server = talk.reaches(
+        get("/", "Upgrade: x", "Connection: upgrade") + b"from client"
+    )
     heard.request(server)
     server.sends(
         message(
@@ -193,9 +190,7 @@ def keptAlive(talk: Talk, heard: _Heard) -> Client:
     """
     A server's connection that serves twice.
     """
-    client = talk.client()
-    client.sends(get("/1"))
-    server = talk.server()
+    client, server = talk.reaches(get("/1"))
     heard.request(server)
     server.sends(CHUNKED + chunks(b"1"))
     heard.response(client)
@@ -422,8 +417,7 @@ class SplitTests(ConversationCase):
         """
 
         def converse(talk: Talk, heard: _Heard) -> Client:
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             hint = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
             talk.server().sends(hint + answer(b"x"))
             heard.response(client)
@@ -445,8 +439,7 @@ class SplitTests(ConversationCase):
         response = b"HTTP/1.1 200 OK\r\nX\x00Y: z\r\n\r\n"
 
         def converse(talk: Talk, heard: _Heard) -> Client:
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             talk.server().sends(response)
             heard.response(client)
             return client
@@ -463,8 +456,7 @@ class SplitTests(ConversationCase):
         text = proxy("proxy_next_upstream http_503;", http=servers)
 
         def converse(talk: Talk, heard: _Heard) -> Client:
-            client = talk.client()
-            client.sends(post(b"again", method="PUT"))
+            client = talk.asks(post(b"again", method="PUT"))
             first = talk.server()
             heard.request(first)
             first.sends(answer(b"busy", status="503 Busy"))

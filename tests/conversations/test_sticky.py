@@ -36,8 +36,7 @@ class CookieTests(ConversationCase):
         """
         A client asks.
         """
-        client = talk.client()
-        client.sends(get("/", *([f"Cookie: {cookie}"] if cookie else [])))
+        client = talk.asks(get("/", *([f"Cookie: {cookie}"] if cookie else [])))
         return client
 
     def test_place(self) -> None:
@@ -152,9 +151,7 @@ class CookieTests(ConversationCase):
                 http=COOKIE,
             )
         )
-        client = talk.client()
-        client.sends(get("/", "Upgrade: x", "Connection: upgrade"))
-        server = talk.server()
+        client, server = talk.reaches(get("/", "Upgrade: x", "Connection: upgrade"))
         server.sends(
             message("HTTP/1.1 101 Switching", ("Upgrade: x", "Connection: upgrade"))
         )
@@ -167,8 +164,7 @@ class CookieTests(ConversationCase):
         A request that is not passed on gets no cookie.
         """
         talk = self.talk(proxy(http=COOKIE, server="location /own { return 200 own; }"))
-        client = talk.client()
-        client.sends(get("/own"))
+        client = talk.asks(get("/own"))
         self.assertEqual(client.hears(200, b"own").all("Set-Cookie"), [])
 
     def test_pipelined(self) -> None:
@@ -223,9 +219,7 @@ class ConfigurationTests(ConversationCase):
         talk = self.talk(
             proxy(http=upstream(*SERVERS, more="sticky cookie s; least_conn;"))
         )
-        client = talk.client()
-        client.sends(get("/", "Cookie: s=b"))
-        server = talk.server()
+        client, server = talk.reaches(get("/", "Cookie: s=b"))
         self.assertEqual(server.name, "10.0.0.2:80")
         server.sends(answer(b"x"))
         client.hears(200)
@@ -236,8 +230,7 @@ class ConfigurationTests(ConversationCase):
         """
         text = upstream("10.0.0.1:80 route=a drain", more="sticky cookie s;")
         talk = self.talk(proxy(http=text))
-        client = talk.client()
-        client.sends(get("/", "Cookie: s=a"))
+        client = talk.asks(get("/", "Cookie: s=a"))
         talk.server().sends(answer(b"x"))
         client.hears(200)
         client.sends(get())
@@ -264,9 +257,7 @@ class LearnTests(ConversationCase):
         """
         A request with a session, whose server gives another one.
         """
-        client = talk.client()
-        client.sends(get("/", f"Cookie: sid={sid}"))
-        server = talk.server()
+        client, server = talk.reaches(get("/", f"Cookie: sid={sid}"))
         server.sends(
             answer(b"x", *([f"Set-Cookie: SID={given}; Path=/"] if given else []))
         )
@@ -293,9 +284,7 @@ class LearnTests(ConversationCase):
         """
         for more, expected in (("", {"10.0.0.2:80"}), ("header", {"10.0.0.1:80"})):
             talk = self.learns(more)
-            client = talk.client()
-            client.sends(get())
-            server = talk.server()
+            client, server = talk.reaches()
             self.assertEqual(server.name, "10.0.0.1:80")
             server.sends(answer(b"1234", "Set-Cookie: sid=one")[:-2])
             client.hearsPart(200, b"12")
@@ -316,8 +305,7 @@ class LearnTests(ConversationCase):
                 upstream(*SERVERS, more=learn) + " upstream v { server 10.0.0.9; }",
             )
         )
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"", "Set-Cookie: sid=x", status="404 No"))
         server = talk.server()
         self.assertEqual(server.name, "10.0.0.1:80")
@@ -351,8 +339,7 @@ class SessionStickyTests(ConversationCase):
         The cookie is set once; the server gets to see it.
         """
         talk = self.group("")
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x", "A: b"))
         first = md5(b"10.0.0.1:80").hexdigest()
         self.assertEqual(
@@ -375,9 +362,7 @@ class SessionStickyTests(ConversationCase):
             (f"a=b; route={self.sid}; c=d", "a=b; c=d"),
             (f"route={self.sid}", None),
         ):
-            client = talk.client()
-            client.sends(get("/", f"Cookie: {cookie}", "X-After: 1"))
-            server = talk.server()
+            client, server = talk.reaches(get("/", f"Cookie: {cookie}", "X-After: 1"))
             self.assertEqual(server.name, "10.0.0.2:80")
             heard = server.message()
             self.assertEqual((heard["Cookie"], heard["X-After"]), (seen, "1"))
@@ -389,8 +374,7 @@ class SessionStickyTests(ConversationCase):
         C{fallback=off}: an unknown server is nobody's.
         """
         talk = self.group("fallback=off")
-        client = talk.client()
-        client.sends(get("/", "Cookie: route=x"))
+        client = talk.asks(get("/", "Cookie: route=x"))
         client.hears(502)
         talk.noServer()
         client.sends(get())
@@ -406,8 +390,7 @@ class SessionStickyTests(ConversationCase):
                 http=upstream("10.0.0.1:80 id=one", more="session_sticky hash=plain;")
             )
         )
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x"))
         self.assertEqual(client.hears(200)["Set-Cookie"], "route=one; Path=/")
 

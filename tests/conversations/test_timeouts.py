@@ -27,8 +27,7 @@ class ServerTimeoutTests(ConversationCase):
         """
         talk = self.talk(proxy("proxy_connect_timeout 3s;"))
         talk.dialer.behaviour["10.0.0.1:80"] = "wait"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.passes(2.9)
         client.isSilent()
         talk.passes(0.2)
@@ -41,9 +40,7 @@ class ServerTimeoutTests(ConversationCase):
         A server that is silent for proxy_read_timeout is given up.
         """
         talk = self.talk(proxy("proxy_read_timeout 3s;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         talk.passes(2.9)
         server.sends(b"HTTP/1.1 200")
         talk.passes(2.9)
@@ -58,9 +55,7 @@ class ServerTimeoutTests(ConversationCase):
         Silence within a body cuts the response.
         """
         talk = self.talk(proxy("proxy_read_timeout 3s;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         data = answer(b"0123456789")
         server.sends(data[:-6])
         talk.passes(2.9)
@@ -81,9 +76,7 @@ class ServerTimeoutTests(ConversationCase):
         """
         talk = self.talk(proxy("proxy_send_timeout 3s;"))
         talk.dialer.room = 1000
-        client = talk.client()
-        client.sends(post(BIG))
-        server = talk.server()
+        client, server = talk.reaches(post(BIG))
         talk.passes(2.9)
         server.takes(1000)
         talk.passes(2.9)
@@ -99,9 +92,7 @@ class ServerTimeoutTests(ConversationCase):
         """
         talk = self.talk(proxy("proxy_send_timeout 3s; proxy_read_timeout 20s;"))
         talk.dialer.room = 1000
-        client = talk.client()
-        client.sends(post(BIG))
-        server = talk.server()
+        client, server = talk.reaches(post(BIG))
         talk.passes(2)
         server.takes()
         talk.passes(19.9)
@@ -115,8 +106,7 @@ class ServerTimeoutTests(ConversationCase):
         """
         for more in ("proxy_buffering off;", "proxy_max_temp_file_size 0;"):
             talk = self.talk(proxy(f"{more} proxy_read_timeout 3s; send_timeout 100s;"))
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             client.stalls()
             server = talk.server()
             server.sends(answer(BIG))
@@ -181,8 +171,7 @@ class ClientTimeoutTests(ConversationCase):
         talk = self.talk(
             proxy(server="client_header_timeout 5s; keepalive_timeout 60;")
         )
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x"))
         client.hears(200)
         talk.passes(30)
@@ -217,9 +206,7 @@ class ClientTimeoutTests(ConversationCase):
         talk = self.talk(
             proxy("proxy_request_buffering off;", server="client_body_timeout 5s;")
         )
-        client = talk.client()
-        client.sends(post(b"0123456789")[:-6])
-        server = talk.server()
+        client, server = talk.reaches(post(b"0123456789")[:-6])
         talk.passes(5.1)
         server.isClosed()
         talk.isQuiet()
@@ -232,8 +219,7 @@ class ClientTimeoutTests(ConversationCase):
         """
         for more in ("", "proxy_buffering off;", "proxy_max_temp_file_size 0;"):
             talk = self.talk(proxy(f"{more} send_timeout 5s;"))
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             client.stalls()
             server = talk.server()
             server.sends(answer(BIG))
@@ -252,8 +238,7 @@ class ClientTimeoutTests(ConversationCase):
         """
         for more in ("", "proxy_buffering off;", "proxy_max_temp_file_size 0;"):
             talk = self.talk(proxy(f"{more} send_timeout 5s;"))
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             client.stalls()
             server = talk.server()
             server.sends(answer(BIG))
@@ -271,8 +256,7 @@ class ClientTimeoutTests(ConversationCase):
         send_timeout also counts for the last bytes of a small response.
         """
         talk = self.talk(proxy("send_timeout 5s;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         talk.server().sends(answer(b"hello"))
         talk.isQuiet()
@@ -284,8 +268,7 @@ class ClientTimeoutTests(ConversationCase):
         reset_timedout_connection resets connections that timed out.
         """
         talk = self.talk(proxy("send_timeout 5s; reset_timedout_connection on;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         talk.server().sends(answer(BIG))
         talk.passes(10.1)
@@ -303,9 +286,7 @@ class ClientTimeoutTests(ConversationCase):
                 " keepalive_timeout 5s; send_timeout 5s;",
             )
         )
-        client = talk.client()
-        client.sends(post(b"body"))
-        server = talk.server()
+        client, server = talk.reaches(post(b"body"))
         talk.passes(900)
         server.sends(answer(b"slow"))
         client.hears(200, b"slow")
@@ -315,9 +296,7 @@ class ClientTimeoutTests(ConversationCase):
         Nor between the parts of a response.
         """
         talk = self.talk(proxy("proxy_read_timeout 1000s;", server="send_timeout 5s;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         data = answer(BIG)
         client.stalls()
         server.sends(data[:100000])
@@ -338,8 +317,7 @@ class RateTests(ConversationCase):
         limit_rate spreads a response over time.
         """
         talk = self.talk(proxy("limit_rate 1000;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x" * 5000))
         talk.isQuiet()
         talk.passes(2)
@@ -355,8 +333,7 @@ class RateTests(ConversationCase):
         limit_rate_after lets the beginning through.
         """
         talk = self.talk(proxy("limit_rate 1000; limit_rate_after 4000;"))
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         talk.server().sends(answer(b"x" * 5000))
         self.assertGreater(len(client.socket.outgoing), 4000)
         talk.passes(10)
@@ -367,9 +344,7 @@ class RateTests(ConversationCase):
         A client that leaves meanwhile leaves nothing behind.
         """
         talk = self.talk(proxy("limit_rate 1000;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(BIG)[:-5])
         talk.passes(2)
         client.resets()
@@ -382,9 +357,7 @@ class RateTests(ConversationCase):
         proxy_limit_rate reads slowly from the server, and passes all on.
         """
         talk = self.talk(proxy("proxy_limit_rate 10000;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(answer(b"x" * 50000))
         talk.passes(2)
         self.assertLess(len(client.socket.outgoing), 45000)

@@ -204,9 +204,7 @@ class UpgradeTests(ConversationCase):
         connection is not used again.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         server.sends(SWITCH + b"evil")
         server.hangsUp()
         server.isClosed()
@@ -218,9 +216,7 @@ class UpgradeTests(ConversationCase):
         A server that does not want to change protocols answers as usual.
         """
         talk = self.talk(proxy(UPGRADE))
-        client = talk.client()
-        client.sends(REQUEST)
-        server = talk.server()
+        client, server = talk.reaches(REQUEST)
         server.sends(answer(b"no", status="400 No"))
         client.hears(400, b"no")
         client.isOpen()

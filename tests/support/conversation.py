@@ -9,6 +9,8 @@ Conversations: what clients and servers say to the proxy, and what they hear.
     server.sends(answer(b"hello"))
     client.hears(200, b"hello")
 
+The first lines of most are C{client, server = talk.reaches(get("/"))}.
+
 When the test ends, nothing may be left over: see L{MemoryHTTP.shutDown}.
 """
 
@@ -34,6 +36,8 @@ from .memory import Dialed, MemoryHTTP, MemorySocket
 
 #: How many seconds of a response's time-outs matter to most tests.
 Cut = Callable[[bytes], Iterable[bytes]]
+
+_GET = get()
 
 
 def whole(data: bytes) -> Iterable[bytes]:
@@ -226,6 +230,20 @@ class Talk:
             log = "\n".join(self.log.lines)
             raise AssertionError(f"no server was connected to; the log:\n{log}")
         return Server(self, self.dialer.accepted.popleft())
+
+    def asks(self, request: bytes = _GET) -> Client:
+        """
+        A client connects and sends C{request}.
+        """
+        client = self.client()
+        client.sends(request)
+        return client
+
+    def reaches(self, request: bytes = _GET) -> tuple[Client, Server]:
+        """
+        The same, and a server is connected to for it.
+        """
+        return self.asks(request), self.server()
 
     def noServer(self) -> None:
         """
