@@ -28,7 +28,8 @@ from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
 from twisted_upstream.balance.iwrr import Interleaved
 from twisted_upstream.balance.least_time import LeastTime
 from twisted_upstream.balance.load import LeastConn, RandomChoice
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.balance.schedule import Scheduled
 from twisted_upstream.balance.tengine_hash import TengineHash

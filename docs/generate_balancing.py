@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 from twisted_upstream.interfaces import IClient
 from twisted_upstream.testing.simulation import Servers, SimulatedClient, Simulation
 

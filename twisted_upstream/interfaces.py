@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
-    from .balance.peers import Peer, Peers
+    from .balance.peer import Peer
+    from .balance.peers import Peers
     from .config.build import Block
     from .config.syntax import ConfigError
     from .wire.head import ResponseHead
@@ -339,7 +340,7 @@ class IPeerGetter(Interface):
         """
         The attempt is over.  Exactly once per successful L{getPeer}.
 
-        @param outcome: C{Outcome} of L{twisted_upstream.balance.peers}: fine, next
+        @param outcome: C{Outcome} of L{twisted_upstream.balance.peer}: fine, next
             (another server was asked, but not for a failure), or failed.
         """
 

@@ -15,7 +15,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from twisted_upstream.balance.peers import Outcome, Peer, PeerGetter, Peers
+from twisted_upstream.balance.getter import PeerGetter
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.turns import LARGE
 from twisted_upstream.interfaces import IClient, IPeerInit
 

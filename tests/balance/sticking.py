@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.support.fakerequest import messages
-from twisted_upstream.balance.peers import Peer, Peers
+from twisted_upstream.balance.peer import Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.config.syntax import ConfigError, Problem
 from twisted_upstream.interfaces import (

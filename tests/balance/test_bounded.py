@@ -15,8 +15,10 @@ from zope.interface.verify import verifyObject
 
 from tests.balance.rules import Somebody
 from twisted_upstream.balance.bounded import BoundedHash, parseFactor
+from twisted_upstream.balance.getter import PeerGetter
 from twisted_upstream.balance.hashing import ConsistentHash
-from twisted_upstream.balance.peers import Outcome, Peer, PeerGetter, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.interfaces import IClient, IPeerInit
 
 

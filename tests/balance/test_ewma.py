@@ -13,7 +13,7 @@ from tests.balance.test_least_time import Timed
 from tests.balance.test_load import Line
 from twisted_upstream.balance.ewma import Cost, RandomTwoEwma
 from twisted_upstream.balance.load import randomChoice
-from twisted_upstream.balance.peers import Outcome
+from twisted_upstream.balance.peer import Outcome
 from twisted_upstream.interfaces import IPeerGetter, IPeerInit
 
 

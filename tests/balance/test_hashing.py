@@ -31,14 +31,10 @@ from twisted_upstream.balance.hashing import (
     ipHash,
 )
 from twisted_upstream.balance.ketama import Circle
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.config.nodes import ConfigError
-from twisted_upstream.interfaces import (
-    IBalancer,
-    IClient,
-    IPeerGetter,
-    IPeerInit,
-)
+from twisted_upstream.interfaces import IBalancer, IClient, IPeerGetter, IPeerInit
 from twisted_upstream.plugins import find
 
 LOCAL = b"\x7f\0\0\1"

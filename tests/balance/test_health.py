@@ -10,8 +10,10 @@ from random import Random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_upstream.balance.getter import PeerGetter
 from twisted_upstream.balance.health import HealthRecords
-from twisted_upstream.balance.peers import Outcome, Peer, PeerGetter, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 
 
 class SharedPeerTests(SynchronousTestCase):

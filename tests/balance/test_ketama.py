@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.balance.rules import RulePeer, rulePoints
 from twisted_upstream.balance.ketama import Circle
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 
 
 def makePeer(server: str, weight: int = 1) -> Peer:

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from twisted_upstream.balance.layers import Layer, LayerGetter
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.interfaces import IClient, IPeerGetter, IPeerInit
 

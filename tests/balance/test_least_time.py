@@ -20,6 +20,7 @@ from tests.balance.rules import (
     compareHistories,
 )
 from tests.balance.test_load import Line
+from twisted_upstream.balance.getter import PeerGetter
 from twisted_upstream.balance.least_time import (
     LeastTime,
     RandomTwoLeastTime,
@@ -28,7 +29,8 @@ from twisted_upstream.balance.least_time import (
     leastTime,
 )
 from twisted_upstream.balance.load import randomChoice
-from twisted_upstream.balance.peers import Outcome, Peer, PeerGetter, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.interfaces import IBalancer, IPeerGetter, IPeerInit
 from twisted_upstream.plugins import find

@@ -26,7 +26,8 @@ from twisted_upstream.balance.load import (
     leastConn,
     randomChoice,
 )
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.config.nodes import ConfigError, Problem
 from twisted_upstream.interfaces import (
     IBalancer,

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.interfaces import IBalancer, IPeerGetter, IPeerInit
 from twisted_upstream.plugins import find

@@ -12,14 +12,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from twisted_upstream.balance.peers import (
-    DOWN,
-    DRAINING,
-    Outcome,
-    Peer,
-    PeerGetter,
-    Peers,
-)
+from twisted_upstream.balance.getter import PeerGetter
+from twisted_upstream.balance.peer import DOWN, DRAINING, Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.interfaces import IPeerGetter
 
 #: Any time that is not 0, so that "never" and "now" differ.

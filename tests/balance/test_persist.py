@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from twisted_upstream.balance.hashing import ConsistentHash
 from twisted_upstream.balance.load import LeastConn
-from twisted_upstream.balance.peers import DOWN, DRAINING, Peer
+from twisted_upstream.balance.peer import DOWN, DRAINING, Peer
 from twisted_upstream.balance.persist import Persist
 from twisted_upstream.balance.persist_table import Table
 from twisted_upstream.balance.round_robin import RoundRobin

@@ -14,16 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from twisted_upstream.balance.getter import PeerGetter
 from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
 from twisted_upstream.balance.load import LeastConn, RandomChoice
-from twisted_upstream.balance.peers import (
-    DOWN,
-    DRAINING,
-    Outcome,
-    Peer,
-    PeerGetter,
-    Peers,
-)
+from twisted_upstream.balance.peer import DOWN, DRAINING, Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.persist import Persist
 from twisted_upstream.balance.persist_table import Table
 from twisted_upstream.balance.queue import Queue, QueueGetter, queue

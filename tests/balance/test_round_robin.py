@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyClass, verifyObject
 
 from tests.balance.rules import RuleRequest, Somebody, compareHistories
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.balance.turns import LARGE
 from twisted_upstream.interfaces import IPeerInit

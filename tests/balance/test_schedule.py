@@ -17,7 +17,8 @@ from zope.interface.verify import verifyObject
 from tests.balance.rules import RuleList, RulePeer, RuleRequest, Somebody
 from tests.balance.test_load import Line
 from twisted_upstream.balance.iwrr import Interleaved, iwrr
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.schedule import Schedule, Scheduled
 from twisted_upstream.balance.vnswrr import VirtualNodes, smoothOrder, vnSwrr
 from twisted_upstream.config.nodes import ConfigError

@@ -9,7 +9,8 @@ from hashlib import md5
 from zope.interface.verify import verifyObject
 
 from twisted_upstream.balance.hashing import IpHash
-from twisted_upstream.balance.peers import DOWN, DRAINING, Outcome, Peer, Peers
+from twisted_upstream.balance.peer import DOWN, DRAINING, Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.session_cookie import parseSettings
 from twisted_upstream.balance.session_sticky import SessionSticky, sessionSticky
 from twisted_upstream.config.syntax import ConfigError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 from twisted_upstream.interfaces import IClient
 from twisted_upstream.testing.simulation import Servers, SimulatedClient, Simulation
 

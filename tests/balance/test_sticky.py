@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
 from twisted_upstream.balance.least_time import leastTime
 from twisted_upstream.balance.load import leastConn, randomChoice
-from twisted_upstream.balance.peers import DOWN, DRAINING, Outcome
+from twisted_upstream.balance.peer import DOWN, DRAINING, Outcome
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.balance.sticky import sticky, stickyCookieInsert
 from twisted_upstream.config.syntax import ConfigError

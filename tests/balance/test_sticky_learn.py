@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from twisted_upstream.balance.peers import DRAINING, Outcome
+from twisted_upstream.balance.peer import DRAINING, Outcome
 from twisted_upstream.balance.sticky import sticky
 from twisted_upstream.balance.sticky_learn import Sessions, capacity
 from twisted_upstream.interfaces import IKept, IPeerGetter, IPeerInit

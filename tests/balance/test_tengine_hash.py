@@ -15,7 +15,8 @@ from zope.interface.verify import verifyObject
 
 from tests.balance.rules import Somebody
 from tests.balance.test_load import Line
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.tengine_hash import (
     MOST_PLACES,
     Ring,

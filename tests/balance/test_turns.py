@@ -13,9 +13,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.balance.rules import Somebody
+from twisted_upstream.balance.getter import PeerGetter
 from twisted_upstream.balance.least_time import LeastTime
 from twisted_upstream.balance.load import LeastConn
-from twisted_upstream.balance.peers import DOWN, Outcome, Peer, PeerGetter, Peers
+from twisted_upstream.balance.peer import DOWN, Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.balance.turns import LARGE
 
 

@@ -21,7 +21,7 @@ from tests.support.conversation import (
     upstream,
 )
 from twisted_upstream import plugins
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 from twisted_upstream.interfaces import IBalancer
 from twisted_upstream.net.sockaddr import sockaddrName
 

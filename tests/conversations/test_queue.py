@@ -13,7 +13,7 @@ from tests.support.conversation import (
     proxy,
     upstream,
 )
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 from twisted_upstream.net.sockaddr import sockaddrName
 
 ACCESS = (

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 from twisted_upstream.config.syntax import parse
 from twisted_upstream.config.zones import Zones
 from twisted_upstream.logs import ErrorLogLine, Logs

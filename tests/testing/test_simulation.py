@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 from twisted_upstream.balance.round_robin import RoundRobin
 from twisted_upstream.config.syntax import ConfigError
 from twisted_upstream.testing.simulation import Servers, SimulatedClient, Simulation

@@ -14,7 +14,7 @@ from tests.support.conversation import (
 )
 from tests.support.fakerequest import messages
 from tests.support.memory import MemoryHTTP
-from twisted_upstream.balance.peers import Peer
+from twisted_upstream.balance.peer import Peer
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.net.sockaddr import sockaddrName
 

@@ -10,7 +10,7 @@ from random import Random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.balance.peers import Sockaddr
+from twisted_upstream.balance.peer import Sockaddr
 from twisted_upstream.upstream.keepalive import KeepaliveCache
 
 A: tuple[Sockaddr, Hashable] = (("127.0.0.1", 8081), None)

@@ -10,7 +10,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from twisted_upstream.balance.peers import Peer, PeerGetter, Peers
+from twisted_upstream.balance.getter import PeerGetter
+from twisted_upstream.balance.peer import Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.interfaces import IKept
 from twisted_upstream.net.deadline import Deadlines
 from twisted_upstream.upstream.picks import Picks

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_upstream.balance.peers import Outcome
+from twisted_upstream.balance.peer import Outcome
 from twisted_upstream.upstream import retry
 from twisted_upstream.upstream.retry import (
     ERROR,

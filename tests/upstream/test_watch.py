@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.memory import Names
-from twisted_upstream.balance.peers import Outcome, Peer, Peers
+from twisted_upstream.balance.peer import Outcome, Peer
+from twisted_upstream.balance.peers import Peers
 from twisted_upstream.config.syntax import Node
 from twisted_upstream.testing.simulation import SimulatedClient, balancerOf
 from twisted_upstream.upstream.group import Surroundings, UpstreamGroup

@@ -18,9 +18,11 @@ from fractions import Fraction
 from zope.interface import implementer
 
 from ..interfaces import IClient, IPeerInit
+from .getter import PeerGetter
 from .hashing import ConsistentGetter
 from .ketama import Circle
-from .peers import Peer, PeerGetter, Peers
+from .peer import Peer
+from .peers import Peers
 
 #: So many servers are looked at along the circle; then it is faster to look at all.
 _FAR = 64

@@ -8,7 +8,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate
 
-from .peers import Peer, PeerGetter, Peers
+from .getter import PeerGetter
+from .peer import Peer
+from .peers import Peers
 
 #: After more useless draws than this, a request takes turns.  nginx's number, too.
 MOST_MISSES = 20

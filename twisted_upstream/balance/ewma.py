@@ -27,9 +27,11 @@ from zope.interface import implementer
 
 from ..interfaces import IClient, IPeerInit
 from .draw import Drawn, Ranges
+from .getter import PeerGetter
 from .least_time import Records
 from .load import RandomTwoGetter
-from .peers import Outcome, Peer, PeerGetter, Peers
+from .peer import Outcome, Peer
+from .peers import Peers
 
 #: Seconds in which a cost that is not renewed sinks to a third or so.
 DECAY = 10.0

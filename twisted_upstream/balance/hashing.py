@@ -15,8 +15,10 @@ from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import MOST_MISSES, DrawingGetter, Drawn, Ranges
+from .getter import PeerGetter, takeTurns
 from .ketama import Circle
-from .peers import Peer, PeerGetter, Peers, takeTurns
+from .peer import Peer
+from .peers import Peers
 from .plain import PlainDirective
 
 

@@ -12,7 +12,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakValueDictionary
 
-from .peers import Peer, Sockaddr
+from .peer import Peer, Sockaddr
 
 
 class Health:

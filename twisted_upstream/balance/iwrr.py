@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 
-from .peers import Peer, PeerGetter, Peers
+from .getter import PeerGetter
+from .peer import Peer
+from .peers import Peers
 from .plain import PlainDirective
 from .schedule import Schedule, Scheduled
 

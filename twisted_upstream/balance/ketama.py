@@ -23,7 +23,7 @@ from itertools import compress
 from operator import eq
 from zlib import crc32
 
-from .peers import Peer
+from .peer import Peer
 
 #: Points on the circle for each unit of weight.
 POINTS = 160

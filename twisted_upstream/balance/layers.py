@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from ..interfaces import IClient, IPeerGetter, IPeerInit
-from .peers import Peer
+from .peer import Peer
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

@@ -16,8 +16,10 @@ from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import Drawn, Ranges
+from .getter import PeerGetter
 from .load import RandomTwoGetter
-from .peers import Outcome, Peer, PeerGetter, Peers
+from .peer import Outcome, Peer
+from .peers import Peers
 from .warming import leastLoaded
 
 T = TypeVar("T")

@@ -12,7 +12,9 @@ from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import MOST_MISSES, DrawingGetter, Drawn, Ranges
-from .peers import Peer, PeerGetter, Peers, takeTurns
+from .getter import PeerGetter, takeTurns
+from .peer import Peer
+from .peers import Peers
 from .plain import PlainDirective
 from .warming import leastLoaded
 

@@ -13,8 +13,10 @@ from hashlib import md5
 from typing import Any
 
 from ..interfaces import IClient, IPeerGetter, IPeerInit
+from .getter import PeerGetter
 from .layers import Layer, LayerGetter
-from .peers import DRAINING, Outcome, Peer, PeerGetter, Peers
+from .peer import DRAINING, Outcome, Peer
+from .peers import Peers
 from .persist_table import Entry, Table
 
 #: What is done when the remembered server cannot be had.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from zope.interface import implementer
 
 from ..interfaces import IKept
-from .peers import Peer
+from .peer import Peer
 
 
 class Entry:

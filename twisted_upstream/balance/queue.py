@@ -14,8 +14,10 @@ from zope.interface import implementer
 
 from ..config.values import parseNumber, parseTime
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerGetter, IPeerInit
+from .getter import PeerGetter
 from .layers import Layer, LayerGetter
-from .peers import DRAINING, Peer, PeerGetter, Peers
+from .peer import DRAINING, Peer
+from .peers import Peers
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime

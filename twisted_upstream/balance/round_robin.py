@@ -10,7 +10,8 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from ..interfaces import IClient, IPeerInit
-from .peers import PeerGetter, Peers
+from .getter import PeerGetter
+from .peers import Peers
 
 
 @implementer(IPeerInit)

@@ -11,7 +11,9 @@ from math import gcd
 from zope.interface import implementer
 
 from ..interfaces import IClient, IPeerInit
-from .peers import Peer, PeerGetter, Peers
+from .getter import PeerGetter
+from .peer import Peer
+from .peers import Peers
 
 
 class Schedule:

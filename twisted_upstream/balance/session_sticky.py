@@ -21,7 +21,8 @@ from ..interfaces import (
     IPeerInit,
 )
 from .layers import Layer, LayerGetter
-from .peers import DRAINING, Peer, Peers
+from .peer import DRAINING, Peer
+from .peers import Peers
 from .round_robin import RoundRobin
 from .session_cookie import SessionCookie, Settings, Visit, parseSettings
 

@@ -26,7 +26,7 @@ from ..interfaces import (
 )
 from ..wire.dates import formatCookieDate
 from .layers import Layer, LayerGetter
-from .peers import Peer
+from .peer import Peer
 from .sticky_learn import StickyLearn, Value, firstOf, learnLayer
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from ..config.values import parseSize, parseTime
 from ..interfaces import IBalancerLine, IClient, IKept, IPeerGetter, IPeerInit
 from .layers import Layer, LayerGetter
-from .peers import Outcome, Peer
+from .peer import Outcome, Peer
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

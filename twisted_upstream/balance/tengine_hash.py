@@ -22,8 +22,10 @@ from sys import byteorder
 from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
+from .getter import PeerGetter
 from .ketama import sortedPoints
-from .peers import Outcome, Peer, PeerGetter, Peers
+from .peer import Outcome, Peer
+from .peers import Peers
 
 #: Places on the ring for each unit of weight.
 PLACES = 160

@@ -27,7 +27,9 @@ from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .peers import Peer, PeerGetter, Peers
+    from .getter import PeerGetter
+    from .peer import Peer
+    from .peers import Peers
 
 #: A loop over fewer peers is faster.
 LARGE = 12

@@ -19,7 +19,9 @@ from itertools import islice
 from zope.interface import implementer
 
 from ..interfaces import IBalancer, IBalancerLine, IPeerInit
-from .peers import Peer, PeerGetter, Peers
+from .getter import PeerGetter
+from .peer import Peer
+from .peers import Peers
 from .schedule import Schedule, Scheduled
 
 #: Entries that a table has at most; a longer order begins anew there.

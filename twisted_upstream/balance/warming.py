@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .peers import Peer
+from .peer import Peer
 
 
 def leastLoaded(

@@ -26,7 +26,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from ..balance.peers import Outcome, Peer
+from ..balance.peer import Outcome, Peer
 from ..upstream.request import CONNECTING, QUEUED
 from .arguments import ArgumentError
 from .errors import FailedAttempt, UpstreamClosed, UpstreamFailed

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import CancelledError
 
-from ..balance.peers import Outcome
+from ..balance.peer import Outcome
 from ..upstream.asker import Asker
 from .arguments import ArgumentError
 
 if TYPE_CHECKING:
-    from ..balance.peers import Peer
+    from ..balance.peer import Peer
     from ..interfaces import IPeerGetter
 
 

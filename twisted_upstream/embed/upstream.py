@@ -15,7 +15,8 @@ from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.python.failure import Failure
 
 from .. import plugins
-from ..balance.peers import DOWN, DRAINING, Peer, Peers
+from ..balance.peer import DOWN, DRAINING, Peer
+from ..balance.peers import Peers
 from ..balance.queue import Queue
 from ..config.directive import Where, bind
 from ..config.nodes import Document, Node
@@ -24,14 +25,7 @@ from ..interfaces import IBalancer
 from ..process.configuration import readDocument
 from ..process.grammar import makeGrammar
 from ..upstream.options import UpstreamOptions, parseServer
-from .arguments import (
-    ArgumentError,
-    Server,
-    naming,
-    optionNodes,
-    serverNode,
-    textNode,
-)
+from .arguments import ArgumentError, Server, naming, optionNodes, serverNode, textNode
 from .composition import Composition
 from .errors import FailedAttempt, UpstreamClosed, UpstreamFailed
 from .pick import Pick, chooser

@@ -40,7 +40,7 @@ from .configuration import Configuration
 from .sockets import ListeningSockets
 
 if TYPE_CHECKING:
-    from ..balance.peers import Peer
+    from ..balance.peer import Peer
     from ..upstream.connection import UpstreamProtocol
 
 #: Numbers clients' and servers' connections alike, over all configurations.

@@ -29,7 +29,7 @@ from ..wire.proxy_protocol import writeProxyHeader1, writeProxyHeader2
 from .options import STREAM
 
 if TYPE_CHECKING:
-    from ..balance.peers import Peer
+    from ..balance.peer import Peer
     from ..interfaces import IDialWaiter
     from ..net.dialer import SocketDialer
     from ..upstream.connection import UpstreamFactory

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from ..balance.peers import Outcome
+from ..balance.peer import Outcome
 from ..net.datagrams import REMOTE_ERRORS
 from .session import OK
 from .upstream_session import UpstreamSession

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ..balance.peers import Outcome, Peer
+from ..balance.peer import Outcome, Peer
 from ..interfaces import IDialWaiter, IPeerGetter
 from ..net.dialer import ConnectFailed, ConnectTimedOut
 from ..net.sockaddr import sockaddrName

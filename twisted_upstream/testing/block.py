@@ -10,7 +10,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from ..balance.peers import Peer
+from ..balance.peer import Peer
 from ..config.syntax import Document, parse
 from ..config.zones import Zones
 from ..http.build import HTTPBuild

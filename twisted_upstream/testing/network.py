@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..balance.peers import Peer
+from ..balance.peer import Peer
 from ..net.deadline import Deadline, Deadlines
 from ..net.dialer import ConnectFailed, ConnectTimedOut
 from ..net.transport import SocketTransport

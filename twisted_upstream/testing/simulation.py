@@ -19,7 +19,8 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from .. import plugins
-from ..balance.peers import Outcome, Peer, Peers
+from ..balance.peer import Outcome, Peer
+from ..balance.peers import Peers
 from ..balance.round_robin import RoundRobin
 from ..config.syntax import Node, parse
 from ..config.values import Template, Variable, parseTemplate

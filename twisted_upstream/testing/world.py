@@ -16,7 +16,7 @@ from random import Random
 from types import TracebackType
 from typing import Any
 
-from ..balance.peers import Peer
+from ..balance.peer import Peer
 from ..config.syntax import Document, Node, parse
 from ..process.configuration import includeFrom
 from .block import MemoryHTTP

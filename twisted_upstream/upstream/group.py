@@ -20,7 +20,8 @@ from zope.interface import implementer
 from .. import plugins
 from ..balance.health import HealthRecords
 from ..balance.layers import Layer
-from ..balance.peers import Peer, Peers, Sockaddr
+from ..balance.peer import Peer, Sockaddr
+from ..balance.peers import Peers
 from ..balance.round_robin import RoundRobin
 from ..config.build import Block
 from ..config.directive import Where, directive, words
@@ -30,12 +31,7 @@ from ..config.zones import Zones
 from ..interfaces import IBalancer, IBalancerLine, IClient, IKept, IPeerInit
 from ..net.sockaddr import HostPort, inetSockaddr, parseAddress, sockaddrName
 from .keepalive import KeepaliveCache
-from .options import (
-    GroupOptions,
-    ServerLine,
-    StreamGroupOptions,
-    UpstreamOptions,
-)
+from .options import GroupOptions, ServerLine, StreamGroupOptions, UpstreamOptions
 from .state import readState
 from .watch import FIRST, WatchedServer
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from ..balance.peers import Sockaddr
+    from ..balance.peer import Sockaddr
 
     #: Address and identity: what a connection was verified for (the TLS name and
     #: settings), or C{None}.

@@ -16,7 +16,7 @@ from .options import PassOptions
 from .request import UpstreamRequest
 
 if TYPE_CHECKING:
-    from ..balance.peers import Peer
+    from ..balance.peer import Peer
     from ..interfaces import IClient, IDialWaiter, IExchange
     from ..net.deadline import Deadlines
     from ..wire.head import ResponseHead

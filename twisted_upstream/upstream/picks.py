@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ..balance.peers import Outcome, Peer
+from ..balance.peer import Outcome, Peer
 from ..interfaces import IKept
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ..balance.peers import Outcome, Peer
+from ..balance.peer import Outcome, Peer
 from ..interfaces import IDialWaiter
 from ..net.dialer import ConnectFailed, ConnectTimedOut
 from ..wire.response1 import InvalidHead

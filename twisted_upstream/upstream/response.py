@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ..balance.peers import Outcome, Peer
+from ..balance.peer import Outcome, Peer
 from ..wire.body import InvalidBody
 from .spool import Spool
 

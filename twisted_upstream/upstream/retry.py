@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..balance.peers import Outcome
+from ..balance.peer import Outcome
 
 ERROR = 0x0002
 TIMEOUT = 0x0004

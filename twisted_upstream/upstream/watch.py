@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..balance.peers import Peer
+from ..balance.peer import Peer
 from ..net.sockaddr import inetSockaddr, sockaddrName
 from .resolve import NOT_FOUND, failureText
 from .services import Found, INames, Target, lookUpTargets

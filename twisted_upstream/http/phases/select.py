@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from ...balance.peers import Outcome, Peer
+from ...balance.peer import Outcome, Peer
 from ...config.directive import Where, directive
 from ...config.values import parseNumber, parseTime
 from ...net.sockaddr import parseLiteral
