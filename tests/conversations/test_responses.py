@@ -426,6 +426,41 @@ class InterimTests(ConversationCase):
         self.assertEqual(client.message().status, 103)
         client.hears(200, b"x")
 
+    def test_below(self) -> None:
+        """
+        A status below 100 is no status, and no interim response either.
+        """
+        for status in (b"000", b"099"):
+            talk = self.talk(proxy())
+            client = talk.client()
+            client.sends(get())
+            talk.server().sends(b"HTTP/1.1 %b X\r\n\r\n" % status + answer(b"x"))
+            self.assertEqual(client.message().status, 502)
+            talk.isLogged(f'upstream sent invalid status "{status.decode()}"')
+            talk.isQuiet()
+
+    def test_endless(self) -> None:
+        """
+        A server that never comes to the point is given up: proxy_buffer_size is room
+        for all interim responses of an attempt, passed on or not.
+        """
+        for status in (100, 102, 103):
+            for hints in ("early_hints 1;", ""):
+                talk = self.talk(proxy("proxy_buffer_size 1k;" + hints))
+                client = talk.client()
+                client.sends(get())
+                server = talk.server()
+                interim = b"HTTP/1.1 %d X\r\nLink: x\r\n\r\n" % status
+                for _ in range(1024 // len(interim)):
+                    server.sends(interim)
+                server.isOpen()
+                server.sends(interim)
+                server.isClosed()
+                while (message := client.message()).status == 103:
+                    pass
+                self.assertEqual(message.status, 502)
+                talk.isQuiet()
+
 
 class TrailerTests(ConversationCase):
     """

@@ -54,7 +54,16 @@ class UpstreamRequest(UpstreamResponse):
     @ivar sent: was anything of the request sent in this attempt?
     """
 
-    __slots__ = ("_begun", "_data", "_giveUp", "_offset", "_out", "_reused", "sent")
+    __slots__ = (
+        "_begun",
+        "_data",
+        "_giveUp",
+        "_interim",
+        "_offset",
+        "_out",
+        "_reused",
+        "sent",
+    )
 
     def __init__(
         self, passing: Passing, client: Any, exchange: IExchange, group: UpstreamGroup
@@ -67,6 +76,8 @@ class UpstreamRequest(UpstreamResponse):
         super().__init__(passing, client, exchange, group)
         self._giveUp: Callable[[], None] | None = None
         self._data = b""
+        #: Bytes of interim responses in this attempt.
+        self._interim = 0
         #: How much of a file was framed and sent; C{None}: that is not what is sent.
         self._offset: int | None = None
         self.sent = False
@@ -324,11 +335,7 @@ class UpstreamRequest(UpstreamResponse):
             if size > passing.bufferSize or (
                 head is None and size == passing.bufferSize
             ):
-                self._failed(
-                    retry.INVALID_HEADER,
-                    InvalidHead("upstream sent too big header"),
-                    READING_HEAD,
-                )
+                self._headTooBig()
                 return
             if head is None:
                 self._data = data[offset:] if offset else data
@@ -339,13 +346,26 @@ class UpstreamRequest(UpstreamResponse):
                 return
             if head.status >= 200 or head.status == 101:
                 break
+            if head.status < 100:
+                shown = f'upstream sent invalid status "{head.status:03}"'
+                self._failed(retry.INVALID_HEADER, InvalidHead(shown), READING_HEAD)
+                return
             # Interim responses may be dropped by a proxy (RFC 9110, 15.2); nginx takes
             # those other than 103 for final ones.
             if not self._attempt.status:
                 self._attempt.status = head.status
+            # One buffer is room for all of them: they could come without end.
+            self._interim += size
+            if self._interim > passing.bufferSize:
+                self._headTooBig()
+                return
             self._client.sendInterim(head)
             data = data[head.consumed :]
         self._headAccepted(head, data)
+
+    def _headTooBig(self) -> None:
+        reason = InvalidHead("upstream sent too big header")
+        self._failed(retry.INVALID_HEADER, reason, READING_HEAD)
 
     def _headAccepted(self, head: ResponseHead, data: bytes) -> None:
         attempt = self._attempt
@@ -628,6 +648,7 @@ class UpstreamRequest(UpstreamResponse):
             self._finalize(status)
             return
         self._data = b""
+        self._interim = 0
         self._offset = None
         self._exchange.reinitRequest()
         self._connect()
