@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 _PEEK = 16 * 1024
 #: OpenSSL would refuse a longer one.
 _MOST_HELLO = 64 * 1024
-#: Seconds until a socket is looked at again that cannot tell when more has come.
+#: Seconds until a socket is looked at again that cannot tell when more has come; twice
+#: as many each time, up to the second number.
 _AGAIN = 0.05
+_SELDOM = 1.0
 
 #: Alerts by name.
 UNRECOGNIZED_NAME = 112
@@ -50,6 +52,8 @@ class Accept(Handshake):
         self._parser = ClientHelloParser()
         self._timer: Any = None
         self._low = 1
+        self._had = 0
+        self._again = _AGAIN
         self.hello: ClientHello | None = None
 
     # ---- for subclasses -------------------------------------------------------------
@@ -175,14 +179,21 @@ class Accept(Handshake):
         """
         Wait until there is more than C{data}, which the kernel still has.
         """
-        self._wait(len(data) + 1)
-        if self._low > 1:
-            self._watch(True, False)
-        else:
-            self._watch(False, False)
-            self._timer = self._reactor.callLater(_AGAIN, self._again)
+        size = len(data)
+        if size != self._had:
+            self._had = size
+            self._again = _AGAIN
+            self._wait(size + 1)
+            if self._low > 1:
+                self._watch(True, False)
+                return
+        # It cannot tell, or does not keep to it, as when the client has ended its
+        # output: watched on, it would be readable all the time.
+        self._watch(False, False)
+        self._timer = self._reactor.callLater(self._again, self._lookAgain)
+        self._again = min(2 * self._again, _SELDOM)
 
-    def _again(self) -> None:
+    def _lookAgain(self) -> None:
         self._timer = None
         self.receive()
 
