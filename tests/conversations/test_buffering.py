@@ -44,6 +44,25 @@ class BufferedTests(ConversationCase):
         client.hears(200, BIG)
         client.isOpen()
 
+    def test_cannotBeMade(self) -> None:
+        """
+        Where no file can be made, the server waits until the client has caught up.
+        """
+        talk = self.talk(proxy())
+        client = talk.client()
+        client.sends(get())
+        client.stalls()
+        server = talk.server()
+        server.sends(answer(BIG))
+        talk.withoutTempFiles(lambda: talk.passes(0.2))
+        talk.isLogged("failed (2: No such file or directory) while reading upstream")
+        self.assertFalse(talk.log.has("buffered to a temporary file"))
+        self.assertGreater(len(server.socket.incoming), len(BIG) // 2)
+        client.takes()
+        client.hears(200, BIG)
+        client.isOpen()
+        server.isOpen()
+
     def test_small(self) -> None:
         """
         What fits into the buffers needs no file.

@@ -4,6 +4,8 @@ Bodies of clients' requests on their way to servers.
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.support.conversation import (
     ConversationCase,
     answer,
@@ -104,6 +106,25 @@ class BufferedTests(ConversationCase):
         talk.asks(post(body))
         talk.server().hears("POST / HTTP/1.1", body)
         talk.isLogged("a client request body is buffered to a temporary file")
+
+    def test_noFile(self) -> None:
+        """
+        A body that no file can be made for is answered with 500, and nobody is asked.
+        """
+        chunked = ("Host: a", "Transfer-Encoding: chunked")
+        for request in (
+            post(bytes(5000)),
+            message("POST / HTTP/1.1", chunked, chunks(bytes(5000))),
+        ):
+            talk = self.talk(proxy(server="client_body_buffer_size 1k;"))
+            client = talk.client()
+            talk.withoutTempFiles(partial(client.sends, request))
+            client.hears(500)
+            client.isEnded()
+            talk.noServer()
+            talk.isLogged("failed (2: No such file or directory)")
+            client.hangsUp()
+            talk.isQuiet()
 
     def test_fromFileTwice(self) -> None:
         """

@@ -273,6 +273,19 @@ class Talk:
         self.dialer.unanswered.pop().refuse(*arguments)
         self.settle()
 
+    def withoutTempFiles(self, do: Callable[[], object]) -> None:
+        """
+        Call C{do} while no temporary file can be made.
+        """
+        paths = self.http.build.tempPaths
+        for path in paths:
+            os.rename(path, path + ".away")
+        try:
+            do()
+        finally:
+            for path in paths:
+                os.rename(path + ".away", path)
+
     def passes(self, seconds: float) -> None:
         """
         Time passes.

@@ -180,6 +180,8 @@ class RequestBody:
                 self._fail(413)
                 return b""
             self._keep(piece)
+            if self.failed:
+                return b""
         if decoder.remaining == 0:
             self.complete = True
             self._connection.deadline.clear()
@@ -204,6 +206,25 @@ class RequestBody:
                 self._receiver = None
             receiver.bodyReceived(piece, last)
             return
+        try:
+            self._store(piece)
+        except OSError as e:
+            # The disk is full, or there is no descriptor left.
+            call = (
+                f'open() "{e.filename}"'
+                if self.path is None
+                else (f'write() "{os.fsdecode(self.path)}"')
+            )
+            request = self._connection.request
+            request.logError("crit", f"{call} failed", e.errno or 0)
+            self._fail(500)
+
+    def _store(self, piece: bytes) -> None:
+        """
+        Keep C{piece} in memory, or in the file when there is too much.
+
+        @raise OSError: the file cannot be made, or not be written.
+        """
         if self.file is None and not self._streaming and self.size > self._memory:
             self.file = openTempFile(self._tempPath)
             self.path = os.fsencode(self.file.name)

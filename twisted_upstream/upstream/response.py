@@ -286,14 +286,20 @@ class UpstreamResponse:
         passing = self._passing
         connection = self._connection
         assert connection is not None
+        try:
+            spool = Spool(
+                passing.openTempFile, passing.maxTempFileSize, client.sendRegion
+            )
+        except OSError as e:
+            # The server waits, as where files are not allowed.
+            self._log("crit", f'open() "{e.filename}" failed', READING, e.errno or 0)
+            return
+        self._spool = spool
         client.logError(
             "warn",
             "an upstream response is buffered to a temporary file",
             action=READING,
             upstream=self._where(),
-        )
-        self._spool = Spool(
-            passing.openTempFile, passing.maxTempFileSize, client.sendRegion
         )
         connection.dataReceived = self._spoolReceived
         client.whenDrained(self._spoolDrained)
