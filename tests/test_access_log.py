@@ -146,9 +146,12 @@ class AccessLogTests(ConversationCase):
 
     def test_wrong(self) -> None:
         """
-        Unknown formats and duplicate ones are refused.
+        Unknown formats and duplicate ones are refused, and so are formats with unknown
+        variables, also where nothing is written in them.
         """
         for http, expected in (
+            ("log_format t $nosuch; log_format u a;", 'unknown "nosuch" variable'),
+            ('log_format t "${uri";', 'closing bracket in "uri" variable is missing'),
             ("access_log logs/a t;", 'unknown log format "t"'),
             ("access_log syslog:tag=a;", "no syslog server specified"),
             (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .config.directive import HTTP_ANY, Where, directive
-from .config.syntax import ConfigError, Node
+from .config.syntax import ConfigError, Node, Problem
 from .config.values import Template, parseSize, parseTemplate, parseTime
 from .logs import syslogServer
 from .net.syslog import PREFIX as SYSLOG
@@ -182,7 +182,8 @@ class AccessLogs:
         @param prefix: names with variables are relative to it.
         @param combined: is there the format C{combined}, and a log where nothing was
             said?
-        @raise ConfigError: a format is defined twice.
+        @raise ConfigError: a format is defined twice, or has an unknown variable,
+            whether it is used or not.
         """
         self._logs = logs
         self._prefix = prefix
@@ -196,6 +197,14 @@ class AccessLogs:
                 raise each.node.error(f'duplicate "log_format" name "{each.name}"')
             self._formats[each.name] = each
         self._values: dict[str, Value] = {}
+        problems: list[Problem] = []
+        for each in block.of(AccessLogOptions).formats:
+            try:
+                self._value(each.name, None)
+            except ConfigError as e:
+                problems += e.problems
+        if problems:
+            raise ConfigError(problems)
         if block.of(AccessLogOptions).logs:
             # Files are made even where all inner places have others.
             self.compile(block)

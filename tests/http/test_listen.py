@@ -104,6 +104,10 @@ class ListenTests(SynchronousTestCase):
             'no "ssl_certificate" is defined for the "listen ... ssl" directive in'
             " nginx.conf:1",
         )
+        error = self.assertRaises(
+            ConfigError, MemoryHTTP, servers("listen 81 ssl;"), self.mktemp()
+        )
+        self.assertEqual(str(error).count("in nginx.conf:1"), 1)
 
     def test_optionsOnce(self) -> None:
         """

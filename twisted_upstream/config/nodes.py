@@ -52,7 +52,9 @@ class Problem:
             return self.message
         if self.path == COMMAND_LINE:
             return f"{self.message} in {self.path}"
-        return f"{self.message} in {self.path}:{self.line}"
+        place = f" in {self.path}:{self.line}"
+        # Some of nginx's messages name it themselves.
+        return self.message if self.message.endswith(place) else self.message + place
 
     def pretty(self) -> str:
         """
