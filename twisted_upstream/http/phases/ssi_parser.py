@@ -122,6 +122,12 @@ class Parser:
                 at = self._text(data, at)
             elif self._state is _State.VALUE:
                 at = self._readValue(data, at)
+            elif self._state is _State.ERROR:
+                at = data.find(b"-", at)
+                if at < 0:
+                    break
+                self._state = _State.ERROR_END
+                at += 1
             else:
                 self._byte(data[at : at + 1])
                 at += 1
