@@ -66,6 +66,22 @@ class ConditionTests(ConversationCase):
         talk.server().sends(answer(b"2", status="500 Two"))
         self.assertEqual(client.hears(500, b"2").first, "HTTP/1.1 500 Two")
 
+    def test_hundreds(self) -> None:
+        """
+        A group of any number of servers that all refuse at once is asked to its end.
+        """
+        names = [f"10.0.{each // 200}.{each % 200}:80" for each in range(500)]
+        servers = [f"{name} max_fails=0" for name in names]
+        talk = self.talk(proxy(http=upstream(*servers)))
+        for name in names:
+            talk.dialer.behaviour[name] = "refuse"
+        client = talk.client()
+        client.sends(get())
+        client.hears(502)
+        refused = [line for line in talk.log.lines if "Connection refused" in line]
+        self.assertEqual(len(refused), 500)
+        talk.isQuiet()
+
     def test_refused(self) -> None:
         """
         error: a server that refuses.

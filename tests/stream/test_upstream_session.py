@@ -62,6 +62,39 @@ class AttemptTests(StreamCase):
         )
         self.assertTrue(stream.log.has("no live upstreams while connecting"))
 
+    def test_hundreds(self) -> None:
+        """
+        A group of any number of servers that all refuse at once is asked to its end.
+        """
+        names = [f"10.0.{each // 200}.{each % 200}:80" for each in range(500)]
+        servers = "".join(f"server {name} max_fails=0; " for name in names)
+        stream = self.stream(
+            f"upstream g {{ {servers} }} server {{ listen 80; proxy_pass g; }}"
+        )
+        for name in names:
+            stream.dialer.behaviour[name] = "refuse"
+        client = stream.connect()
+        stream.reactor.settle()
+        self.assertTrue(client.closed)
+        (line,) = self.accessLog()
+        self.assertEqual(line.count("10.0."), 500)
+
+    def test_goneWithin(self) -> None:
+        """
+        A session may end between two of its attempts.
+        """
+        servers = "".join(f"server 10.0.0.{each}:80; " for each in range(30))
+        stream = self.stream(
+            f"upstream g {{ {servers} }} server {{ listen 80; proxy_pass g; }}"
+        )
+        for each in range(30):
+            stream.dialer.behaviour[f"10.0.0.{each}:80"] = "refuse"
+        # The second step that settling takes is the one between.
+        stream.reactor.callLater(0, lambda: stream.sessions[0].abort())
+        stream.connect()
+        (line,) = self.accessLog()
+        self.assertEqual(line.count("10.0."), 20)
+
     def test_off(self) -> None:
         """
         proxy_next_upstream off and a limit of tries stop at the first.

@@ -17,6 +17,7 @@ from ..interfaces import IDialWaiter, IPeerGetter
 from ..net.dialer import ConnectFailed, ConnectTimedOut
 from ..net.sockaddr import sockaddrName
 from ..upstream.attempt import Attempt
+from ..upstream.retry import IN_A_ROW
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -221,6 +222,16 @@ class UpstreamSession:
             self.finalize(502)
             return
         self._closeConnection()
+        assert self.session.attempts is not None
+        if len(self.session.attempts) % IN_A_ROW:
+            self._connect()
+        else:
+            later = self.session.served.deadlines.new(self._connectLater)
+            self._giveUp = later.drop
+            later.set(0)
+
+    def _connectLater(self) -> None:
+        self._giveUp = None
         self._connect()
 
     # ---- the end --------------------------------------------------------------------

@@ -651,6 +651,15 @@ class UpstreamRequest(UpstreamResponse):
         self._interim = 0
         self._offset = None
         self._exchange.reinitRequest()
+        if len(self._client.attempts) % retry.IN_A_ROW:
+            self._connect()
+        else:
+            later = passing.deadlines.new(self._connectLater)
+            self._giveUp = later.drop
+            later.set(0)
+
+    def _connectLater(self) -> None:
+        self._giveUp = None
         self._connect()
 
     def _finalize(self, status: int) -> None:

@@ -27,6 +27,10 @@ NON_IDEMPOTENT = 0x4000
 NO_LIVE = 0x40000000
 OFF = 0x80000000
 
+#: Attempts in one turn of the reactor: connecting to servers nearby can fail at once,
+#: and each attempt is made from within the one before.
+IN_A_ROW = 20
+
 #: The words of C{proxy_next_upstream} and of most dialects.
 HTTP_WORDS: Mapping[str, int] = {
     "error": ERROR,
