@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IReadWriteDescriptor
@@ -35,6 +35,11 @@ _IPV6_TRANSPARENT = getattr(socket, "IPV6_TRANSPARENT", 75)
 _IP_BIND_ADDRESS_NO_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24)
 _LINUX = sys.platform == "linux"
 _NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
+# Plain numbers: with those of the socket module Python computes in names.
+_STREAM = int(socket.SOCK_STREAM | _NONBLOCK)
+_DATAGRAMS = int(socket.SOCK_DGRAM | _NONBLOCK)
+_UNIX = int(socket.AF_UNIX)
+_TCP, _NODELAY = int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY)
 _CONNECTING = {errno.EINPROGRESS, errno.EALREADY, errno.EINTR}
 # Not worth more than an "error" in the log: the other side's trouble, not ours.
 _USUAL = {
@@ -68,6 +73,14 @@ class DialOptions:
     noDelay: bool = True
     tos: int | None = None
     transparent: bool = False
+
+    #: Do they leave sockets as they are, but for C{noDelay} and C{transparent}?
+    isPlain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        asked = (self.rcvbuf, self.sndbuf, self.tos)
+        isPlain = not self.keepalive and asked == (None, None, None)
+        object.__setattr__(self, "isPlain", isPlain)
 
 
 _DEFAULTS = DialOptions()
@@ -241,18 +254,17 @@ class SocketDialer:
         @raise ConnectFailed: it cannot be made, or not be bound to the local address.
         """
         family = familyOf(sockaddr)
-        kind = socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM
         try:
-            sock = socket.socket(family, kind | _NONBLOCK)
+            sock = socket.socket(family, _DATAGRAMS if datagrams else _STREAM)
         except OSError as error:
             raise ConnectFailed(
                 error.errno or 0, "socket", sockaddr, immediate=True
             ) from None
         if not _NONBLOCK:
             sock.setblocking(False)
-        if family != socket.AF_UNIX and options.noDelay and not datagrams:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if options is not _DEFAULTS:
+        if options.noDelay and not datagrams and family != _UNIX:
+            sock.setsockopt(_TCP, _NODELAY, 1)
+        if not options.isPlain:
             self._setOptions(sock, family, options)
         if localAddress is not None:
             if datagrams and isinstance(localAddress, tuple) and localAddress[1]:

@@ -41,6 +41,7 @@ BACKLOG = 4096
 
 # Accepted sockets inherit the listener's options there: one system call less for each.
 _INHERITS = sys.platform == "linux"
+_STREAM = int(socket.SOCK_STREAM)
 # Linux's numbers of what PyPy's socket module does not name.
 _MISSING = {"TCP_FASTOPEN": 23} if sys.platform == "linux" else {}
 _ACCEPT = "accept4() failed" if sys.platform == "linux" else "accept() failed"
@@ -246,6 +247,7 @@ class Listener:
         self._started = False
         sock.setblocking(False)
         self._isTCP = isinstance(self.sockaddr, tuple)
+        self._family = familyOf(self.sockaddr)
         if self._isTCP and _INHERITS:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -312,12 +314,15 @@ class Listener:
         Accept.  Called by the reactor.
         """
         listeners = self._listeners
+        accept = self._socket._accept  # type: ignore[attr-defined]
         for _ in range(listeners.acceptLimit):
             # An event may be under way already when all listeners stop.
             if not self._started or listeners._exhausted is not None:
                 return
             try:
-                sock, peerName = self._socket.accept()
+                # What socket.accept() does, but for looking the names of the family and
+                # the kind up each time, which takes longer than the system call.
+                fd, peerName = accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -325,6 +330,7 @@ class Listener:
                     continue
                 return
             listeners._complained = False
+            sock = socket.socket(self._family, _STREAM, 0, fd)
             try:
                 sock.setblocking(False)
                 if self._isTCP and not _INHERITS:

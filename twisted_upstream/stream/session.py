@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from ..interfaces import IClient
 from ..net.sockaddr import Sockaddr, addressText, binaryAddress
+from .routing import PHASES
 
 if TYPE_CHECKING:
     from ..limits.connections import Held
@@ -173,11 +174,18 @@ class Session:
         """
         Go on with the next phase, and finally the content.
         """
-        while self._phase < len(self.server.phases):
-            phase = self.server.phases[self._phase]
-            self._phase += 1
-            if phase is not None and phase(self):
-                return
+        phases = self.server.phases
+        number = self._phase
+        while number < PHASES:
+            phase = phases[number]
+            number += 1
+            if phase is not None:
+                self._phase = number
+                if phase(self):
+                    return
+                # It may have chosen another server.
+                phases = self.server.phases
+        self._phase = number
         self.server.content(self)
 
     def chooseServer(self, name: bytes) -> None:
