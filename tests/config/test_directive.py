@@ -15,8 +15,8 @@ from twisted_upstream.config.directive import (
     InvalidValue,
     Where,
     bind,
-    buffers,
     converter,
+    countAndSize,
     directive,
     flag,
     nothing,
@@ -132,13 +132,13 @@ class ConverterTests(SynchronousTestCase):
             self.assertEqual(convert(Node("x", (word,))), value)
         self.assertEqual(template(Node("x", ("$a",))).parts, (Variable("a"),))
 
-    def test_buffers(self) -> None:
+    def test_countAndSize(self) -> None:
         """
         There is at least one buffer, and it has a size.
         """
-        self.assertEqual(buffers(Node("x", ("4", "8k"))), (4, 8192))
+        self.assertEqual(countAndSize(Node("x", ("4", "8k"))), (4, 8192))
         for given in (("0", "8k"), ("4", "0"), ("x", "8k"), ("4", "x"), ("²", "1")):
-            error = self.assertRaises(ValueError, buffers, Node("x", given))
+            error = self.assertRaises(ValueError, countAndSize, Node("x", given))
             self.assertEqual(str(error), "invalid value")
 
     def test_arity(self) -> None:

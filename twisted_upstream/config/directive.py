@@ -219,7 +219,7 @@ def wholeSeconds(node: Node) -> float:
 
 
 @converter("number size", (2, 2), unit="bytes")
-def buffers(node: Node) -> tuple[int, int]:
+def countAndSize(node: Node) -> tuple[int, int]:
     """
     Number and size of buffers.  nginx: C{ngx_conf_set_bufs_slot()}
     """

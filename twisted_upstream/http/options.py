@@ -12,7 +12,7 @@ from ..config.directive import (
     HTTP_ANY,
     InvalidValue,
     Where,
-    buffers,
+    countAndSize,
     directive,
     flag,
     nothing,
@@ -108,7 +108,7 @@ class ConnectionOptions:
     largeBuffers: tuple[int, int] = directive(
         "large_client_header_buffers",
         _SERVER,
-        buffers,
+        countAndSize,
         default=(4, 8192),
         doc="Number and size of the buffers of a request's head; a line must fit one.",
     )

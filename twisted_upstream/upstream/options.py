@@ -17,6 +17,7 @@ from ..config.directive import (
     HTTP_ANY,
     InvalidValue,
     Where,
+    countAndSize,
     directive,
     flag,
     number,
@@ -47,13 +48,6 @@ IGNORABLE = {
     "Set-Cookie",
     "Vary",
 }
-
-
-def _buffers(node: Node) -> tuple[int, int]:
-    count = node.words[0]
-    if not count.isdigit() or int(count) < 1:
-        raise ValueError("invalid value")
-    return int(count), parseSize(node.words[1])
 
 
 def _ignored(node: Node) -> frozenset[bytes]:
@@ -206,7 +200,7 @@ class PassOptions:
     buffers: tuple[int, int] = directive(
         "*_buffers",
         HTTP_ANY,
-        _buffers,
+        countAndSize,
         arity=(2, 2),
         default=(8, PAGE),
         unit="bytes",
