@@ -241,6 +241,36 @@ class RequestTests(AgentCase):
             self.failureResultOf(result, CancelledError)
         self.assertEqual(len(set(names)), 1)
 
+    def test_raised(self) -> None:
+        """
+        What a key, a producer or a balancer raises is told, and nothing waits then.
+        """
+
+        class Lengthless:
+            """
+            A producer that is none.
+            """
+
+        def broken(*arguments: object) -> Any:
+            raise ZeroDivisionError
+
+        self.begin(A)
+        upstream = self.upstream
+        keyed = upstream.agent(key=broken)
+        self.assertRaises(ZeroDivisionError, keyed.request, b"GET", b"http://a/")
+        nothing: Any = Lengthless()
+        asked = self.agent.request(b"PUT", b"http://a/", None, nothing)
+        self.failureResultOf(asked, AttributeError)
+        group: Any = upstream.group
+        group.initPeer = broken
+        self.failureResultOf(self.get(), ZeroDivisionError)
+        producer = Producer(4)
+        asked = self.agent.request(b"PUT", b"http://a/", None, producer)
+        producer.consumer.write(b"body")
+        producer.done.callback(None)
+        self.failureResultOf(asked, ZeroDivisionError)
+        self.assertEqual(upstream._waiting, {})
+
     def test_keptConnections(self) -> None:
         """
         Connections are used again, the most recent one first.

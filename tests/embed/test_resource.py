@@ -176,6 +176,42 @@ class PassTests(SiteCase):
             NotImplementedError, upstream.resource().putChild, b"x", Resource()
         )
 
+    def test_climbing(self) -> None:
+        """
+        Nobody leaves the path that was given; without one there is nothing to leave.
+        """
+        self.begin(A, path=b"/base")
+        for path in ("..", "../x", "a/../../x", "%2e%2E/x", "a%2f..%2fx", "..%5cx"):
+            self.says(get("/api/" + path))
+            self.assertEqual(self.heard().status, 400)
+        self.says(get("/api/..x/...?a=/../"))
+        self.server().hears("GET /base/..x/...?a=/../ HTTP/1.1")
+        self.leave()
+        self.begin(A)
+        self.says(get("/api/../x"))
+        self.server().hears("GET /../x HTTP/1.1")
+
+    def test_raised(self) -> None:
+        """
+        What a key or a balancer raises is 500, and nothing waits then.
+        """
+
+        def broken(*arguments: object) -> Any:
+            raise ZeroDivisionError
+
+        self.begin(A, key=broken)
+        self.says(get("/api/"))
+        self.assertEqual(self.heard().status, 500)
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.assertEqual(self.upstream._waiting, {})
+        self.leave()
+        self.begin(A)
+        group: Any = self.upstream.group
+        group.initPeer = broken
+        self.says(get("/api/"))
+        self.assertEqual(self.heard().status, 500)
+        self.assertEqual(self.upstream._waiting, {})
+
     def test_keptConnections(self) -> None:
         """
         Requests that follow one another, pipelined ones too, use one connection.

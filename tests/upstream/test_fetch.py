@@ -231,6 +231,21 @@ class FetchTests(ConversationCase):
         talk.noServer()
         talk.isQuiet()
 
+    def test_balancerRaises(self) -> None:
+        """
+        So does a balancer that raises.
+        """
+
+        def broken(client: object) -> Any:
+            raise ZeroDivisionError
+
+        talk, fetcher = self.begin()
+        for group in talk.http.groups:
+            group.initPeer = broken
+        self.failureResultOf(self.fetch(fetcher), ZeroDivisionError)
+        talk.noServer()
+        talk.isQuiet()
+
     def test_nothingToAsk(self) -> None:
         """
         A request that cannot be made is 500.

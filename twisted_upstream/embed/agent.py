@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 from twisted.web.error import SchemeNotSupported
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
@@ -100,6 +101,7 @@ class UpstreamAgent:
             return fail(UpstreamClosed(self.upstream.name))
         scheme, host, path, args = match.groups(b"")
         path = path or b"/"
+        key = None if self._key is None else self._key(method, uri, headers)
         asked = ClientRequest(method, uri, headers)
         asking = AgentRequest(
             self,
@@ -112,21 +114,28 @@ class UpstreamAgent:
             None,
         )
         asking.target = asking.head.path = path + b"?" + args if args else path
-        if self._key is not None:
-            asking.key = self._key(method, uri, headers)
+        asking.key = key
         result = asking.result
         assert result is not None
-        if bodyProducer is None:
-            self._begin(asking)
-            return result
-        body = asking.body = ProducedBody(bodyProducer, asking.bodyFailed)
-        if body.length is not None and body.length <= _HELD:
-            body.collect(lambda: self._begin(asking))
-        else:
-            self._begin(asking)
+        try:
+            if bodyProducer is None:
+                self._begin(asking)
+                return result
+            body = asking.body = ProducedBody(bodyProducer, asking.bodyFailed)
+            if body.length is not None and body.length <= _HELD:
+                body.collect(lambda: self._begin(asking))
+            else:
+                self._begin(asking)
+        # Whatever a producer raises.
+        except Exception:
+            asking.end(Failure())
         return result
 
     def _begin(self, asking: AgentRequest) -> None:
         if asking.result is None:
             return
-        self._way.begin(asking)
+        try:
+            self._way.begin(asking)
+        # Whatever a balancer raises.
+        except Exception:
+            asking.end(Failure())

@@ -261,7 +261,7 @@ class AgentRequest(Asker):
         upstream = self.upstream
         self._over()
         if upstream is not None and not upstream.isOver:
-            upstream.abort(499)
+            upstream.discard()
         if reason is None:
             return
         if result is not None:

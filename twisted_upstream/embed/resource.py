@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .upstream import Upstream
 
 _findFields = re.compile(rb"\r\n([^:]*): ?([^\r]*)").findall
+_climbs = re.compile(rb"[/\\]\.\.(?:[/\\]|\Z)").search
 #: Fields that stand there once, and replace what the site has put there.
 _REPLACED = frozenset((b"server", b"date"))
 _FORWARDED = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
@@ -71,7 +72,8 @@ class UpstreamResource:
         **options: Any,
     ) -> None:
         """
-        @param path: what stands before the rest of a request's path at the servers.
+        @param path: what stands before the rest of a request's path at the servers;
+            paths that would leave it by C{..} are refused with 400.
         @param host: what servers are told; C{None}: what the client has said.
         @param secure: do the servers speak TLS?  Whom they have to be is said by
             C{sslName}, else by C{host}.
@@ -120,12 +122,18 @@ class UpstreamResource:
         if self.upstream.isClosed:
             refuse(request, 502)
             return NOT_DONE_YET
+        key = None if self._key is None else self._key(request)
         uri, _, args = request.uri.partition(b"?")
         below = uri.split(b"/")[1 + len(request.prepath) :]
         path = self._path
         if below:
             path += b"/" + b"/".join(below)
         path = path or b"/"
+        decoded = unquote_to_bytes(path) if b"%" in path else path
+        if self._path and _climbs(decoded):
+            # What stands before it is not to be left.
+            refuse(request, 400)
+            return NOT_DONE_YET
         headers = request.requestHeaders
         named = headers.getRawHeaders(b"host")
         host = self._host or (named[-1] if named else b"")
@@ -142,7 +150,7 @@ class UpstreamResource:
         asking = ResourceRequest(
             self,
             request,
-            unquote_to_bytes(path) if b"%" in path else path,
+            decoded,
             args,
             host,
             fields,
@@ -154,10 +162,13 @@ class UpstreamResource:
         asking.target = asking.head.path = target
         if headers.hasHeader(b"upgrade"):
             asking.askUpgrade(headers)
-        if self._key is not None:
-            asking.key = self._key(request)
+        asking.key = key
         request.notifyFinish().addErrback(asking.gone)
-        self._way.begin(asking)
+        try:
+            self._way.begin(asking)
+        # Whatever a balancer raises.
+        except Exception:
+            asking.end(Failure())
         return NOT_DONE_YET
 
 
@@ -465,6 +476,7 @@ class ResourceRequest(Asker):
         It cannot be asked for.
         """
         self.logError("error", reason.getErrorMessage())
+        self.stop()
         self.failResponse(500)
 
     def _closed(self) -> None:

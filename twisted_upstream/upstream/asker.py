@@ -236,4 +236,4 @@ class Asker:
         """
         upstream, self.upstream = self.upstream, None
         if upstream is not None and not upstream.isOver:
-            upstream.abort(499)
+            upstream.discard()
