@@ -4,6 +4,8 @@ Tests for L{twisted_upstream.http.subrequest}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.conversation import (
     ConversationCase,
     answer,
@@ -32,6 +34,22 @@ class SubrequestTests(ConversationCase):
     """
     Requests within requests, as SSI makes them.
     """
+
+    def test_balancerRaises(self) -> None:
+        """
+        What raises within one ends the page, whose client would wait for ever.
+        """
+
+        def broken(client: object) -> Any:
+            raise ZeroDivisionError
+
+        talk = self.talk(pages('<!--#include virtual="/p" -->', ""))
+        for group in talk.http.groups:
+            group.initPeer = broken
+        client = talk.client()
+        client.sends(get("/page"))
+        client.isClosed()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_way(self) -> None:
         """

@@ -4,6 +4,8 @@ Tests for L{twisted_upstream.stream.udp}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.datagrams import UDPCase
@@ -52,6 +54,25 @@ class ContentTests(UDPCase):
         udp.sends(b"x")
         self.assertTrue(udp.log.has("cannot pass udp connection"))
         self.assertEqual(self.accessLog(), ["500 1 0 -"])
+
+    def test_balancerRaises(self) -> None:
+        """
+        A balancer that raises ends the session; the client's next datagram begins
+        another one.
+        """
+
+        def broken(client: object) -> Any:
+            raise ZeroDivisionError
+
+        udp = self.udp()
+        for group in udp.build.groups:
+            group.initPeer = broken
+        for _ in range(2):
+            udp.sends(b"x")
+            self.assertEqual(udp.udpSessions, [])
+        self.assertEqual(len(self.accessLog()), 2)
+        self.assertEqual(self.accessLog()[0][:8], "500 1 0 ")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_nothing(self) -> None:
         """

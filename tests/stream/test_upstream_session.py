@@ -5,6 +5,8 @@ L{twisted_upstream.stream.proxy}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.stream import StreamCase
 from twisted_upstream.config.syntax import ConfigError
 
@@ -61,6 +63,22 @@ class AttemptTests(StreamCase):
             self.accessLog(), ["502 0 0 10.0.0.1:80, 10.0.0.2:80", "502 0 0 g"]
         )
         self.assertTrue(stream.log.has("no live upstreams while connecting"))
+
+    def test_balancerRaises(self) -> None:
+        """
+        A balancer that raises ends the session, and nothing is left of it.
+        """
+
+        def broken(client: object) -> Any:
+            raise ZeroDivisionError
+
+        stream = self.stream(GROUP)
+        for group in stream.build.groups:
+            group.initPeer = broken
+        self.assertTrue(stream.connect(data=b"x").closed)
+        self.assertEqual(stream.sessions, [])
+        self.assertEqual(self.accessLog(), ["500 0 0 -"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_hundreds(self) -> None:
         """

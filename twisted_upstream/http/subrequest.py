@@ -13,6 +13,8 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from twisted.logger import Logger
+
 from .filters import BodyFilter, Chain
 from .request import Request
 
@@ -74,6 +76,7 @@ class Subrequest(Request):
     validUnparsed = False
     keepalive = False
     isDone = False
+    _log = Logger()
     _sink: Sink | None = None
     _callback: Callable[[], None] | None = None
     _hasOutput = False
@@ -149,8 +152,14 @@ class Subrequest(Request):
         self.connection.factory.served.soon(self._begin)
 
     def _begin(self) -> None:
-        if not self._finished:
+        if self._finished:
+            return
+        try:
             self.run()
+        # Nobody else would end it, and its page waits.
+        except Exception:
+            self._log.failure("unhandled error in a subrequest")
+            self._main.terminate()
 
     # ---- the response ---------------------------------------------------------------
 

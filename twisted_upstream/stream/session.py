@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..interfaces import IClient
@@ -83,6 +84,7 @@ class Session:
 
     protocol = b"TCP"
     logPrefix = ""
+    _log = Logger()
 
     def __init__(
         self, served: Served, listening: StreamAddress, peer: Sockaddr
@@ -176,17 +178,25 @@ class Session:
         """
         phases = self.server.phases
         number = self._phase
-        while number < PHASES:
-            phase = phases[number]
-            number += 1
-            if phase is not None:
-                self._phase = number
-                if phase(self):
-                    return
-                # It may have chosen another server.
-                phases = self.server.phases
-        self._phase = number
-        self.server.content(self)
+        try:
+            while number < PHASES:
+                phase = phases[number]
+                number += 1
+                if phase is not None:
+                    self._phase = number
+                    if phase(self):
+                        return
+                    # It may have chosen another server.
+                    phases = self.server.phases
+            self._phase = number
+            self.server.content(self)
+        # Whatever somebody's balancer raises: it is this session's end only.
+        except Exception:
+            self._log.failure("unhandled error in a session")
+            if self.upstream is not None:
+                self.upstream.finalize(500)
+            else:
+                self.finalize(500)
 
     def chooseServer(self, name: bytes) -> None:
         """
