@@ -14,6 +14,7 @@ from ..net.dialer import SocketDialer
 from ..net.transport import SocketTransport
 from ..tls.accept import UNRECOGNIZED_NAME, Accept
 from ..tls.handshake import HandshakeFailed, Turns
+from ..tls.openssl import isAwaited, peerCertificate, verifyResult
 from ..tls.server import ServerTLS
 from ..tls.socket import TLSSocket
 from ..tls.transport import TLSTransport
@@ -126,8 +127,6 @@ class ClientTLS:
         """
         found = self._certificate
         if found is None:
-            from ..tls.openssl import peerCertificate
-
             found = b""
             if self.socket is not None:
                 found = peerCertificate(self.socket.ssl)
@@ -319,8 +318,6 @@ class HTTPAccept(Accept):
         """
         Wait for requests.
         """
-        from ..tls.openssl import verifyResult
-
         state = self._state
         tls = self._tls.servers[state.server]
         state.socket = TLSSocket(sock, connection, tls.bufferSize)
@@ -387,8 +384,10 @@ class HTTPAccept(Accept):
         protocol.makeConnection(transport)
         self._factory.clients.discard(self)
         transport.resumeProducing()
-        # The first request often comes with the end of the handshake.
-        transport.doRead()
+        tls = self._state.socket
+        if tls is None or not isAwaited(tls.ssl):
+            # The first request often comes with the end of the handshake.
+            transport.doRead()
         if self._factory.closing:
             protocol.drain()
 

@@ -231,5 +231,5 @@ class Accept(Handshake):
         """
         if self._ssl is None:
             self.receive()
-        else:
-            super().doRead()
+        elif self._socket is not None:
+            self._turn()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReadWriteDescriptor
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Steps in one turn of the reactor.
 MOST_STEPS = 3
+#: Seconds: once everything else had as many since the last step, it is another turn.
+_PAUSE = 0.0003
 
 
 class Turns:
@@ -39,24 +42,45 @@ class Turns:
     """
 
     def __init__(self, clock: IReactorTime, most: int = MOST_STEPS) -> None:
+        """
+        @param clock: its C{seconds} is looked up here once.
+        @param most: steps in one turn.
+        """
         self._clock = clock
+        self._seconds: Callable[[], float] = clock.seconds
         self._most = most
         self._left = most
+        # When the last step was over; infinite: it is not.
+        self._ended = -inf
         self._waiting: deque[Callable[[], None]] = deque()
         self._scheduled = False
 
     def take(self, step: Callable[[], None]) -> None:
         """
         Call C{step} now, or in a later turn when this one had its share.
+
+        Only a delayed call tells of another turn, and it costs as much as the rest of
+        a step in Python: so there is one only where some have to wait.
         """
+        if not self._waiting:
+            if self._left <= 0 and self._seconds() - self._ended >= _PAUSE:
+                self._left = self._most
+            if self._left > 0:
+                self._run(step)
+                return
+        self._waiting.append(step)
+        self._schedule()
+
+    def _run(self, step: Callable[[], None]) -> None:
+        self._left -= 1
+        self._ended = inf
+        step()
+        self._ended = self._seconds()
+
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self._clock.callLater(0, self._next)
-        if self._left > 0:
-            self._left -= 1
-            step()
-        else:
-            self._waiting.append(step)
 
     def _next(self) -> None:
         """
@@ -64,11 +88,11 @@ class Turns:
         """
         self._scheduled = False
         self._left = self._most
-        for _ in range(min(self._most, len(self._waiting))):
-            self.take(self._waiting.popleft())
-        if self._waiting and not self._scheduled:
-            self._scheduled = True
-            self._clock.callLater(0, self._next)
+        waiting = self._waiting
+        if len(waiting) > self._most:
+            self._schedule()
+        for _ in range(min(self._most, len(waiting))):
+            self._run(waiting.popleft())
 
 
 class HandshakeFailed(Exception):

@@ -139,6 +139,17 @@ def handshake(ssl: Any) -> int:
     return error
 
 
+def isAwaited(ssl: Any) -> bool:
+    """
+    Was a server's the last word of the handshake?  Then its client, who waits for that,
+    cannot have said more yet; in TLS 1.3, and where a session is resumed, the client
+    ends it.
+    """
+    return bool(
+        _lib.SSL_version(ssl) < SSL.TLS1_3_VERSION and not _lib.SSL_session_reused(ssl)
+    )
+
+
 def sendCloseNotify(ssl: Any) -> None:
     """
     Say that no more comes.  An answer is not waited for.

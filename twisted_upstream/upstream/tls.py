@@ -361,12 +361,9 @@ class UpstreamHandshake(Handshake):
         self._protocol = protocol
         self._waiter = waiter
         self._resumes = False
-
-    @property
-    def _key(self) -> Any:
-        identity = self._identity
-        return (
-            self._sockaddr,
+        # Of its session: all that a session is not shared by.
+        self._key = (
+            sockaddr,
             identity.group,
             identity.name,
             identity.serverName,
@@ -479,6 +476,9 @@ class UpstreamHandshake(Handshake):
                 "upstream SSL certificate verify error:"
                 f" ({result}:{openssl.verifyText(result)})"
             )
+        if self._resumes and openssl.isReused(tls.ssl):
+            # Its certificate is that of the session, which was kept for this name.
+            return ""
         certificate = openssl.peerCertificate(tls.ssl)
         if not certificate or not _belongs(certificate, identity.name, identity.check):
             shown = identity.name.decode("utf-8", "replace")

@@ -132,6 +132,11 @@ class ClientHelloParser:
                 return None
             self._at = end
             message = self._message
+            if not message:
+                # Nearly always all of it is here.
+                hello = _whole(data, at + 5, end)
+                if hello is not None:
+                    return hello
             message += data[at + 5 : end]
             if message and message[0] != _CLIENT_HELLO:
                 raise NotClientHello("not a client hello")
@@ -150,6 +155,19 @@ def _mayBegin(data: bytes) -> bool:
     if data[0] & 0x80:
         return (len(data) < 3 or data[2] == 1) and (len(data) < 4 or data[3] in (0, 3))
     return False
+
+
+def _whole(data: bytes, begin: int, end: int) -> ClientHello | None:
+    """
+    The message in a record.
+
+    @return: C{None}: it is not this, or goes on in the next record.
+    """
+    if end - begin < 4 or data[begin] != _CLIENT_HELLO:
+        return None
+    begin += 4
+    size = data[begin - 3] << 16 | data[begin - 2] << 8 | data[begin - 1]
+    return _hello(data[begin : begin + size]) if begin + size <= end else None
 
 
 class _Reader:
@@ -197,19 +215,26 @@ def _hello(body: bytes) -> ClientHello:
     """
     The inside of the message.
     """
-    reader = _Reader(body)
-    hello = ClientHello(reader.take(2))
-    reader.take(32)
-    reader.vector(1)
-    hello._ciphers = reader.vector(2)
-    reader.vector(1)
-    if not reader:
+    end = len(body)
+    try:
+        hello = ClientHello(body[:2])
+        # Behind the version come 32 random bytes.
+        at = 35 + body[34]
+        size = body[at] << 8 | body[at + 1]
+        at += 2
+        hello._ciphers = body[at : at + size]
+        at += size
+        at += 1 + body[at]
+    except IndexError:
+        raise NotClientHello("a length exceeds the message") from None
+    if at == end:
         # Before extensions were invented.
         return hello
-    reader.take(2)
+    at += 2
+    if at > end:
+        raise NotClientHello("a length exceeds the message")
+    reader = _Reader(body)
     # There are a dozen or two, of which most are skipped.
-    at = reader.at
-    end = len(body)
     while at < end:
         if end - at < 4:
             raise NotClientHello("a length exceeds the message")
