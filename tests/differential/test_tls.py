@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -307,6 +308,100 @@ class BackTests(PeerCase):
         for path, version in (("/", "TLSv1.3"), ("/TLSv1.2/", "TLSv1.2")):
             self.assertEqual(self.get(path), f"{version} . good.example NONE ")
             self.assertEqual(self.get(path), f"{version} r good.example NONE ")
+
+
+LIMITS = """\
+daemon off; pid nginx.pid; error_log error.log info; worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    ssl_certificate {folder}/server.crt;
+    ssl_certificate_key {folder}/server.key;
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        large_client_header_buffers 2 1k;
+        return 200 "default $http_a_b";
+    }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name good.example;
+        client_header_buffer_size 512;
+        large_client_header_buffers 2 8k;
+        underscores_in_headers on;
+        return 200 "good $http_a_b";
+    }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        server_name few.example;
+        max_headers 3;
+        return 200 "few $http_a_b";
+    }}
+}}
+"""
+
+
+class LimitTests(PeerCase):
+    """
+    Limits of requests' heads.
+    """
+
+    def ask(self, serverName: str | None, request: bytes) -> bytes:
+        """
+        What a client gets that names C{serverName} in its hello.
+        """
+        context = ssl.create_default_context(cafile=f"{self.folder}/root.crt")
+        context.check_hostname = False
+        with socket.create_connection(("127.0.0.1", self.tls), 10) as plain:
+            with context.wrap_socket(plain, server_hostname=serverName) as client:
+                client.sendall(request)
+                answer = b""
+                while True:
+                    try:
+                        data = client.recv(65536)
+                    except OSError:
+                        break
+                    if not data:
+                        break
+                    answer += data
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return head.partition(b"\r\n")[0] + b" " + body.partition(b"\r\n")[0]
+
+    def asked(self, command: list[str]) -> list[bytes]:
+        """
+        The answers of a server to every question.
+        """
+        self.tls = freePort()
+        server = self.start(command, LIMITS)
+        answers = []
+        for name in (None, "unknown.example", "good.example", "few.example"):
+            for fields in (
+                b"A_b: x\r\n",
+                b"A: %b\r\n" % (b"x" * 500),
+                b"A: %b\r\n" % (b"x" * 3000),
+                b"A: %b\r\n" % (b"x" * 9000),
+                b"A: %b\r\n" % (b"x" * 7000) * 3,
+                b"A: x\r\n" * 5,
+            ):
+                host = (name or "good.example").encode()
+                answers.append(
+                    self.ask(
+                        name,
+                        b"GET / HTTP/1.1\r\n%bHost: %b\r\nConnection: close\r\n\r\n"
+                        % (fields, host),
+                    )
+                )
+            answers.append(self.ask(name, b"GET /%b HTTP/1.1\r\n\r\n" % (b"x" * 3000)))
+        server.stop()
+        return answers
+
+    def test_serverName(self) -> None:
+        """
+        Those of the server that the hello names count, as in nginx.
+        """
+        expected = self.asked([need("nginx")])
+        self.assertIn(b"HTTP/1.1 200 OK good x", expected)
+        self.assertIn(b"HTTP/1.1 200 OK few ", expected)
+        self.assertEqual(self.asked(oursCommand()), expected)
 
 
 LENDING = """\

@@ -21,8 +21,7 @@ class AddressTests(SynchronousTestCase):
         An address whose servers are their names.
         """
         default: Any = "default"
-        limits: Any = None
-        address = Address("127.0.0.1:80", default, limits, 60.0)
+        address = Address("127.0.0.1:80", default)
         for name in names:
             server: Any = name
             address.addName(name, server)

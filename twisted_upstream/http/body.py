@@ -254,7 +254,7 @@ class RequestBody:
         if self._toFile:
             self._memory = -1
         elif length is not None:
-            room = connection.address.limits.headerBufferSize
+            room = connection.default.limits.headerBufferSize
             early = min(
                 max(0, room - connection.request.head.consumed), connection.ahead
             )

@@ -328,9 +328,11 @@ class HTTPBuild(BlockBuild[Socket]):
         root = buildLocation(block, "", self)
         locations, named = buildLocations(block, self)
         name = names[0][0].removeprefix(".") if names else ""
-        server = Server(name, root, locations)
-        server.named = named
         connection = block.of(ConnectionOptions)
+        server = Server(
+            name, root, locations, headLimits(connection), connection.headerTimeout
+        )
+        server.named = named
         server.mergeSlashes = connection.mergeSlashes
         server.postRead = compileRealip(block, self)
         with self.collecting():
@@ -341,12 +343,7 @@ class HTTPBuild(BlockBuild[Socket]):
             lines = (ListenLine(node=block.node, sockaddrs=(sockaddr,)),)
 
         def make(sockaddr: Sockaddr, line: ListenLine) -> Socket:
-            address = Address(
-                sockaddrName(sockaddr),
-                server,
-                headLimits(connection),
-                connection.headerTimeout,
-            )
+            address = Address(sockaddrName(sockaddr), server)
             return Socket(sockaddr, address, isDatagram=False)
 
         self.listen(server, block, lines, names, make)

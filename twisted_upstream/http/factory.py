@@ -32,7 +32,7 @@ class HTTPServerFactory(ClientFactory):
     def __init__(self, served: ServedBy, address: Address) -> None:
         """
         @param served: what all addresses of a configuration share.
-        @param address: its servers and limits.
+        @param address: its servers.
         """
         super().__init__(served)
         self.address = address

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..config.directive import Where
 from ..config.syntax import Node
@@ -23,9 +23,6 @@ from ..wire.proxy_protocol import readProxyHeader
 from .factory import HTTPServerFactory
 from .options import ConnectionOptions
 from .routing import Address, Server
-
-if TYPE_CHECKING:
-    from ..config.build import Block
 
 _UNSUPPORTED = {
     "http2": "ngx_http_v2_module",
@@ -84,15 +81,6 @@ class Socket(ListeningAddress[Server]):
     """
 
     address: Address
-
-    def makeDefault(self, server: Server, block: Block) -> None:
-        """
-        What counts before a request's server is known is what the default one says.
-        """
-        super().makeDefault(server, block)
-        connection = block.of(ConnectionOptions)
-        self.address.limits = headLimits(connection)
-        self.address.headerTimeout = connection.headerTimeout
 
     def expectProxyHeaders(self) -> None:
         """

@@ -28,9 +28,19 @@ class Server:
     @ivar named: C{location @name} by name, with the C{@}.
     @ivar rewrite: its C{rewrite} phase, or C{None}.
     @ivar postRead: what happens to each request first, or C{None}.
+    @ivar limits: of requests' heads on connections that are this server's until a
+        request names another: as the default one, or by SNI.
+    @ivar headerTimeout: seconds that such a head may take.
     """
 
-    def __init__(self, name: str, root: Location, locations: Locations) -> None:
+    def __init__(
+        self,
+        name: str,
+        root: Location,
+        locations: Locations,
+        limits: HeadLimits,
+        headerTimeout: float,
+    ) -> None:
         self.name = name
         self.root = root
         self.locations = locations
@@ -38,6 +48,8 @@ class Server:
         self.rewrite: Callable[[Any], bool] | None = None
         self.postRead: Callable[[Any], bool] | None = None
         self.mergeSlashes = True
+        self.limits = limits
+        self.headerTimeout = headerTimeout
 
 
 class Address(ServerNames[Server]):
@@ -45,21 +57,15 @@ class Address(ServerNames[Server]):
     A listening address and its servers.
 
     @ivar name: as in logs: C{127.0.0.1:80}.
-    @ivar limits: of requests' heads.
-    @ivar headerTimeout: seconds that a head may take.
     @ivar proxyProtocol: reads the PROXY header before the first request: takes the
         bytes so far, answers what it says and its size, or C{None} for "more"; C{None}
         where there is none.
     @ivar tls: an L{AddressTLS<twisted_upstream.http.tls.AddressTLS>}, or C{None}.
     """
 
-    def __init__(
-        self, name: str, default: Server, limits: HeadLimits, headerTimeout: float
-    ) -> None:
+    def __init__(self, name: str, default: Server) -> None:
         super().__init__(default)
         self.name = name
-        self.limits = limits
-        self.headerTimeout = headerTimeout
         self.proxyProtocol: Any = None
         self.tls: Any = None
 

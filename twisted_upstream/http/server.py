@@ -39,7 +39,7 @@ class HTTPServerProtocol:
     """
     One client's connection.
 
-    @ivar address: where it was accepted: which servers there are, and their limits.
+    @ivar address: where it was accepted: which servers there are.
     @ivar request: the request under way, or C{None}.
     @ivar requests: how many began on this connection.
     @ivar number: C{$connection}.
@@ -48,7 +48,8 @@ class HTTPServerProtocol:
     @ivar peer: the client's address and port (or path).
     @ivar host: the address and port that it connected to.
     @ivar binary: the client's address in network order.
-    @ivar default: the server of requests that name no other.
+    @ivar default: the server of requests that name no other; its limits count until
+        they do.
     @ivar tls: a L{ClientTLS<twisted_upstream.http.tls.ClientTLS>}, or C{None}.
     """
 
@@ -132,7 +133,7 @@ class HTTPServerProtocol:
         self.made = factory.seconds()
         self.peer = peerName
         self.binary = binaryAddress(peerName)
-        self.deadline.set(self.address.headerTimeout)
+        self.deadline.set(self.default.headerTimeout)
 
     # ---- reading requests -----------------------------------------------------------
 
@@ -156,7 +157,7 @@ class HTTPServerProtocol:
             while self._ahead and self.request is None and self._keep:
                 data = self._ahead
                 try:
-                    head = parseRequest(data, self.address.limits)
+                    head = parseRequest(data, self.default.limits)
                 except BadRequest as e:
                     request = Request(self, e.head, e.requestLine)
                     request.pipelined = self._pipelined
@@ -169,7 +170,7 @@ class HTTPServerProtocol:
                         self._ahead = data.lstrip(b"\r\n")
                     if self._idle:
                         self._idle = False
-                        self.deadline.set(self.address.headerTimeout)
+                        self.deadline.set(self.default.headerTimeout)
                     if self.isHalfClosed:
                         self._abandon(400, "client prematurely closed connection")
                     return
@@ -285,7 +286,7 @@ class HTTPServerProtocol:
             self._paused = False
             self.transport.resumeProducing()
         if self._ahead:
-            self.deadline.set(self.address.headerTimeout)
+            self.deadline.set(self.default.headerTimeout)
             self._nextRequests()
         elif self.isHalfClosed:
             self.close()

@@ -138,7 +138,8 @@ class RequestHead:
 
 class HeadLimits:
     """
-    What requests on one listening address may look like, of its default server.
+    What requests may look like: of the server of a connection, before a request can
+    name another.
 
     @ivar headerBufferSize: C{client_header_buffer_size}, bytes.
     @ivar largeBufferCount: C{large_client_header_buffers}, how many.
