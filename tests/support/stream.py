@@ -87,7 +87,7 @@ class MemoryStream:
         """
         @param text: the inside of C{stream}.
         """
-        reactor = self.reactor = MemoryReactor()
+        reactor = self.reactor = self.makeReactor()
         self.deadlines = WatchedDeadlines(reactor)
         self.dialer = self.makeDialer()
         self.log = LogLines()
@@ -145,6 +145,12 @@ class MemoryStream:
         self.factories: list[Any] = [
             each.makeFactory(self.served) for each in self.build.sockets
         ]
+
+    def makeReactor(self) -> MemoryReactor:
+        """
+        Turns and time.
+        """
+        return MemoryReactor()
 
     def makeDialer(self) -> StreamDialer:
         """

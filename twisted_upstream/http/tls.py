@@ -308,6 +308,12 @@ class HTTPAccept(Accept):
         self._say("handshake rejected")
         self._over()
 
+    def unanswered(self) -> None:
+        """
+        A certificate could not be loaded, which was logged.
+        """
+        self._over()
+
     def plainReceived(self, sock: sockets.socket) -> None:
         """
         A request without TLS, which is answered so.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..net.transport import SocketTransport
-from ..tls.accept import UNRECOGNIZED_NAME, Accept
+from ..tls.accept import UNRECOGNIZED_NAME, Accept, hasEnded
 from ..tls.handshake import HandshakeFailed, Turns
 from ..tls.openssl import peerCertificate, verifyResult
 from ..tls.socket import TLSSocket
@@ -255,7 +255,10 @@ class StreamGate(Accept):
             self._unwatch()
             self._seen()
         elif self._socket is not None:
-            self._more(sock, data)
+            if hasEnded(sock):
+                self._session.finalize(OK)
+            else:
+                self._more(sock, data)
 
     def choose(self) -> Context | int | None:
         """
@@ -283,10 +286,7 @@ class StreamGate(Accept):
             tls = self._tls.servers[default]
             if tls.reject:
                 return UNRECOGNIZED_NAME
-        chosen = tls.context(session)
-        if chosen is None:
-            session.finalize(500)
-        return chosen
+        return tls.context(session)
 
     def rejected(self, alert: int) -> None:
         """
@@ -295,6 +295,12 @@ class StreamGate(Accept):
         session = self._session
         session.logError("info", "handshake rejected")
         session.finalize(500)
+
+    def unanswered(self) -> None:
+        """
+        A certificate could not be loaded, which was logged.
+        """
+        self._session.finalize(500)
 
     def handshakeFailed(self, reason: HandshakeFailed) -> None:
         """

@@ -62,6 +62,7 @@ class MemoryHTTP:
         lookUp: Callable[[str], Sequence[str]] = lookUp,
         makeDialer: type[MemoryDialer] = MemoryDialer,
         names: Any = None,
+        makeReactor: type[MemoryReactor] = MemoryReactor,
     ) -> None:
         """
         @param text: the whole configuration.
@@ -71,9 +72,10 @@ class MemoryHTTP:
         @param directory: that of the configuration; empty: C{prefix}.
         @param lookUp: the addresses of a name while the configuration is built.
         @param names: the resolver while requests wait; C{None}: L{Names}.
+        @param makeReactor: turns and time.
         @raise ConfigError: it is wrong.
         """
-        reactor = self.reactor = MemoryReactor()
+        reactor = self.reactor = makeReactor()
         reactor.rightNow = begin
         self.deadlines = WatchedDeadlines(reactor)
         self.dialer = makeDialer(reactor, self.deadlines)

@@ -7,6 +7,7 @@ nginx: http/ngx_http_request.c (ngx_http_ssl_handshake), stream/ngx_stream_ssl_m
 from __future__ import annotations
 
 import errno
+import select
 import socket as sockets
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,25 @@ _MOST_HELLO = 64 * 1024
 _AGAIN = 0.05
 _SELDOM = 1.0
 
+#: Linux alone can tell of an end that data comes before.
+_ENDED = getattr(select, "POLLRDHUP", 0)
+
 #: Alerts by name.
 UNRECOGNIZED_NAME = 112
 INTERNAL_ERROR = 80
 NO_APPLICATION_PROTOCOL = 120
+
+
+def hasEnded(sock: sockets.socket) -> bool:
+    """
+    Will no more come than what the kernel has?  What is left in the kernel hides an
+    end.
+
+    @return: false also where the system cannot tell.
+    """
+    poll = select.poll()
+    poll.register(sock, _ENDED)
+    return any(event & (_ENDED | select.POLLHUP) for _, event in poll.poll(0))
 
 
 class Accept(Handshake):
@@ -84,6 +100,12 @@ class Accept(Handshake):
         """
         raise NotImplementedError
 
+    def unanswered(self) -> None:
+        """
+        Nobody could answer, and the socket is closed.
+        """
+        raise NotImplementedError
+
     # ---- the way --------------------------------------------------------------------
 
     def receive(self) -> None:
@@ -132,7 +154,10 @@ class Accept(Handshake):
             self.fail(HandshakeFailed(str(e)))
             return
         if found is None:
-            self._more(sock, data)
+            if hasEnded(sock):
+                self.fail(HandshakeFailed("client closed connection"))
+            else:
+                self._more(sock, data)
             return
         header, size = found
         sock.recv(size)
@@ -148,7 +173,12 @@ class Accept(Handshake):
             pass
         else:
             if self.hello is None and len(data) < _MOST_HELLO:
-                self._more(sock, data)
+                if hasEnded(sock):
+                    self.fail(
+                        HandshakeFailed("peer closed connection in SSL handshake")
+                    )
+                else:
+                    self._more(sock, data)
                 return
         self._wait(1)
         chosen = self.choose()
@@ -156,6 +186,7 @@ class Accept(Handshake):
             return
         if chosen is None:
             self.stop()
+            self.unanswered()
         elif isinstance(chosen, int):
             self._reject(sock, data, chosen)
         else:
