@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import select
 import socket as sockets
+import sys
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
@@ -29,8 +30,8 @@ _MOST_HELLO = 64 * 1024
 _AGAIN = 0.05
 _SELDOM = 1.0
 
-#: Linux alone can tell of an end that data comes before.
-_ENDED = getattr(select, "POLLRDHUP", 0)
+#: Linux alone can tell of an end that data comes before; PyPy does not know the name.
+_ENDED = getattr(select, "POLLRDHUP", 0x2000) if sys.platform == "linux" else 0
 
 #: Alerts by name.
 UNRECOGNIZED_NAME = 112
