@@ -221,6 +221,8 @@ class HTTPAccept(Accept):
     A client's connection before its first request.
     """
 
+    handsOver = True
+
     def __init__(
         self,
         tls: AddressTLS,
@@ -318,7 +320,10 @@ class HTTPAccept(Accept):
         """
         A request without TLS, which is answered so.
         """
-        self._handOver(SocketTransport(sock, self._reactor, None, self._peerName))
+        transport = SocketTransport(sock, self._reactor, None, self._peerName)
+        self._enter(transport)
+        transport.resumeProducing()
+        self._served(transport, isEarly=True)
 
     def handshakeDone(self, sock: sockets.socket, connection: SSL.Connection) -> None:
         """
@@ -332,7 +337,7 @@ class HTTPAccept(Accept):
         if tls.tls.ocsp is not None and not state.result and state.certificate:
             self._askAuthority(tls.tls.ocsp, transport)
         else:
-            self._handOver(transport)
+            self._serve(transport)
 
     def _askAuthority(self, checker: OCSPChecker, transport: TLSTransport) -> None:
         """
@@ -344,7 +349,7 @@ class HTTPAccept(Accept):
             self._giveUp = None
             self._waiting = None
             self._state.ocspStatus = status
-            self._handOver(transport)
+            self._serve(transport)
 
         giveUp = checker.check(transport.tls.connection, self, done)
         if self._waiting is not None:
@@ -384,18 +389,29 @@ class HTTPAccept(Accept):
             self._protocol, level, message, errno, "requesting certificate status"
         )
 
-    def _handOver(self, transport: SocketTransport) -> None:
+    def _serve(self, transport: TLSTransport) -> None:
+        self._enter(transport)
+        self.handOver(transport)
+        # The first request often comes with the end of the handshake.
+        self._served(transport, isEarly=not isAwaited(transport.tls.ssl))
+
+    def _enter(self, transport: SocketTransport) -> None:
+        """
+        The connection is as any other from here on.
+        """
         protocol = self._protocol
         transport.protocol = protocol
         protocol.makeConnection(transport)
         self._factory.clients.discard(self)
-        transport.resumeProducing()
-        tls = self._state.socket
-        if tls is None or not isAwaited(tls.ssl):
-            # The first request often comes with the end of the handshake.
+
+    def _served(self, transport: SocketTransport, isEarly: bool) -> None:
+        """
+        @param isEarly: may a request have come already?
+        """
+        if isEarly:
             transport.doRead()
         if self._factory.closing:
-            protocol.drain()
+            self._protocol.drain()
 
     def handshakeFailed(self, reason: HandshakeFailed) -> None:
         """

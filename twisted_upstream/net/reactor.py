@@ -72,6 +72,13 @@ class LeanEPollReactor(EPollReactor):
             if why:
                 self._disconnectSelectable(selectable, why, True)
 
+    def replaceReader(self, fd: int, reader: Any) -> None:
+        """
+        Let C{reader} read from now on what another one did: it has taken C{fd} over,
+        and the kernel need not be told.
+        """
+        self._selectables[fd] = reader
+
     doIteration = doPoll
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from ..net.transport import Reactor
+    from .transport import TLSTransport
 
 #: Steps in one turn of the reactor.
 MOST_STEPS = 3
@@ -89,10 +90,12 @@ class Turns:
         self._scheduled = False
         self._left = self._most
         waiting = self._waiting
-        if len(waiting) > self._most:
-            self._schedule()
-        for _ in range(min(self._most, len(waiting))):
-            self._run(waiting.popleft())
+        try:
+            for _ in range(min(self._most, len(waiting))):
+                self._run(waiting.popleft())
+        finally:
+            if waiting:
+                self._schedule()
 
 
 class HandshakeFailed(Exception):
@@ -123,6 +126,9 @@ class Handshake:
     """
 
     _log = Logger()
+
+    #: Does C{handshakeDone} call L{handOver} before anybody else reads?
+    handsOver = False
 
     def __init__(self, sock: sockets.socket, reactor: Reactor, turns: Turns) -> None:
         """
@@ -188,10 +194,26 @@ class Handshake:
             self.fail(HandshakeFailed("internal error"))
 
     def _done(self) -> None:
-        sock, connection = self.release(), self._connection
-        assert connection is not None
-        self._connection = self._ssl = None
-        self.handshakeDone(sock, connection)
+        sock, connection = self._socket, self._connection
+        assert sock is not None and connection is not None
+        canReplace = self.handsOver and hasattr(self._reactor, "replaceReader")
+        if self._writing or not canReplace:
+            self.release()
+        self._socket = self._connection = self._ssl = None
+        try:
+            self.handshakeDone(sock, connection)
+        finally:
+            self._watch(False, False)
+
+    def handOver(self, transport: TLSTransport) -> None:
+        """
+        Let C{transport}, which has the socket now, read: in our place, where the
+        reactor can change its readers without asking the kernel.
+        """
+        if self._reading:
+            self._reading = False
+            transport.takePlace(self._reactor)
+        transport.resumeProducing()
 
     def _broken(self, error: int) -> None:
         number = openssl.errno() if error == openssl.SYSCALL else 0

@@ -4,7 +4,7 @@ The transport of a TLS connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..net.sendqueue import SendQueue
 from ..net.transport import SocketTransport
@@ -51,6 +51,15 @@ class TLSTransport(SocketTransport):
     ) -> None:
         super().__init__(cast("sockets.socket", sock), reactor, protocol, peerName)
         self.tls: TLSSocket = sock
+
+    def takePlace(self, reactor: Any) -> None:
+        """
+        Read instead of who has the socket no more.
+
+        @param reactor: ours, that can do that.
+        """
+        reactor.replaceReader(self.fileno(), self)
+        self._watchedRead = True
 
     @property
     def truncated(self) -> bool:  # type: ignore[override]

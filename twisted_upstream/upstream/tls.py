@@ -345,6 +345,8 @@ class UpstreamHandshake(Handshake):
     A connection to a server that is being made.
     """
 
+    handsOver = True
+
     def __init__(
         self,
         identity: Identity,
@@ -457,7 +459,7 @@ class UpstreamHandshake(Handshake):
         transport = TLSTransport(tls, self._reactor, protocol, self._sockaddr)
         try:
             protocol.makeConnection(transport)
-            transport.resumeProducing()
+            self.handOver(transport)
             self._waiter.connectionReady(protocol)
         except Exception:
             self._log.failure("a connection could not be taken")
