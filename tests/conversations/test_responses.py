@@ -441,25 +441,34 @@ class InterimTests(ConversationCase):
 
     def test_endless(self) -> None:
         """
-        A server that never comes to the point is given up: proxy_buffer_size is room
-        for all interim responses of an attempt, passed on or not.
+        A server whose hints never come to the point is given up: proxy_buffer_size is
+        room for all that are passed on of one attempt.  Others are only dropped.
         """
-        for status in (100, 102, 103):
-            for hints in ("early_hints 1;", ""):
-                talk = self.talk(proxy("proxy_buffer_size 1k;" + hints))
-                client = talk.client()
-                client.sends(get())
-                server = talk.server()
-                interim = b"HTTP/1.1 %d X\r\nLink: x\r\n\r\n" % status
-                for _ in range(1024 // len(interim)):
-                    server.sends(interim)
-                server.isOpen()
-                server.sends(interim)
-                server.isClosed()
-                while (message := client.message()).status == 103:
-                    pass
-                self.assertEqual(message.status, 502)
-                talk.isQuiet()
+        hint = b"HTTP/1.1 103 Hints\r\nLink: </abcdef>\r\n\r\n"
+        other = b"HTTP/1.1 102 Wait\r\n\r\n"
+        talk = self.talk(proxy("proxy_buffer_size 1k; early_hints 1;"))
+        client = talk.client()
+        client.sends(get())
+        server = talk.server()
+        for _ in range(1024 // len(hint)):
+            server.sends(hint + other)
+            self.assertEqual(client.message().status, 103)
+        server.isOpen()
+        server.sends(hint)
+        server.isClosed()
+        self.assertEqual(client.message().status, 103)
+        client.hears(502)
+        talk.isLogged("upstream sent too big header")
+        talk.isQuiet()
+        for dropped, hints in ((hint, "$arg_a"), (other, "1")):
+            talk = self.talk(proxy(f"proxy_buffer_size 1k; early_hints {hints};"))
+            client = talk.client()
+            client.sends(get())
+            server = talk.server()
+            for _ in range(100):
+                server.sends(dropped * 3)
+            server.sends(answer(b"x"))
+            client.hears(200, b"x")
 
 
 class TrailerTests(ConversationCase):

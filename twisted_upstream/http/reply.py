@@ -394,18 +394,20 @@ class Reply(Output):
 
     # ---- interim and upgraded -------------------------------------------------------
 
-    def sendInterim(self, head: ResponseHead) -> None:
+    def sendInterim(self, head: ResponseHead) -> bool:
         """
         Pass a 103 response on, if the location wants that.
+
+        @return: was it passed on?
         """
         hints = self.location.earlyHints
-        if head.status != 103 or hints is None or self.version < 11:
-            return
-        if hints(self):
-            fields = self.location.hideInterim(b"", head.fields)
-            self.connection.transport.write(
-                b"HTTP/1.1 103 Early Hints" + fields + b"\r\n\r\n"
-            )
+        if head.status != 103 or hints is None or self.version < 11 or not hints(self):
+            return False
+        fields = self.location.hideInterim(b"", head.fields)
+        self.connection.transport.write(
+            b"HTTP/1.1 103 Early Hints" + fields + b"\r\n\r\n"
+        )
+        return True
 
     def sendUpgrade(self, head: ResponseHead) -> bytes:
         """

@@ -263,10 +263,11 @@ class Subrequest(Request):
         else:
             self._sink.whenPut(callback)
 
-    def sendInterim(self, head: ResponseHead) -> None:
+    def sendInterim(self, head: ResponseHead) -> bool:
         """
         Only the final response counts.
         """
+        return False
 
     # ---- its maker ------------------------------------------------------------------
 

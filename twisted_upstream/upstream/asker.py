@@ -225,10 +225,11 @@ class Asker:
                 suffix += f', upstream: "{more["upstream"]}"'
             log.write(level, message, errno, 0, suffix)
 
-    def sendInterim(self, head: ResponseHead) -> None:
+    def sendInterim(self, head: ResponseHead) -> bool:
         """
         Only the final response counts.
         """
+        return False
 
     def stop(self) -> None:
         """

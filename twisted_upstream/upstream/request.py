@@ -76,7 +76,7 @@ class UpstreamRequest(UpstreamResponse):
         super().__init__(passing, client, exchange, group)
         self._giveUp: Callable[[], None] | None = None
         self._data = b""
-        #: Bytes of interim responses in this attempt.
+        #: Bytes of interim responses that were passed on in this attempt.
         self._interim = 0
         #: How much of a file was framed and sent; C{None}: that is not what is sent.
         self._offset: int | None = None
@@ -354,12 +354,13 @@ class UpstreamRequest(UpstreamResponse):
             # those other than 103 for final ones.
             if not self._attempt.status:
                 self._attempt.status = head.status
-            # One buffer is room for all of them: they could come without end.
-            self._interim += size
-            if self._interim > passing.bufferSize:
-                self._headTooBig()
-                return
-            self._client.sendInterim(head)
+            if self._client.sendInterim(head):
+                # One buffer is room for all of them: they could come without end, and
+                # the client need not take them.
+                self._interim += size
+                if self._interim > passing.bufferSize:
+                    self._headTooBig()
+                    return
             data = data[head.consumed :]
         self._headAccepted(head, data)
 
