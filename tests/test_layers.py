@@ -16,7 +16,7 @@ PACKAGE = "twisted_upstream"
 
 #: Rooms and single modules, from those that know nothing to those that know all.
 ORDER = (
-    "interfaces config wire variables balance plugins net logs access_log maps limits"
+    "interfaces config wire variables balance plugins net logs maps limits"
     " tls upstream http dialects stream process embed testing __main__"
 ).split()
 

@@ -37,7 +37,8 @@ class ILogTarget(Interface):
         """
         Write one line, with its line feed.  Never raises.
 
-        @param level: 1 is the most severe; see L{twisted_upstream.logs.LEVELS}.
+        @param level: 1 is the most severe; see
+            L{twisted_upstream.logs.error_log.LEVELS}.
         """
 
 

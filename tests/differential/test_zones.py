@@ -18,7 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.net.reactors import RecordingReactor
 from tests.support.nginx import findNginx
 from twisted_upstream.config.nodes import ConfigError
-from twisted_upstream.logs import ErrorLogLine, Logs
+from twisted_upstream.logs.error_log import ErrorLogLine
+from twisted_upstream.logs.logs import Logs
 from twisted_upstream.process.configuration import loadConfiguration
 from twisted_upstream.process.cycle import Cycle
 

@@ -13,7 +13,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.reactors import RecordingReactor
-from twisted_upstream.logs import ErrorLogLine, Logs
+from twisted_upstream.logs.error_log import ErrorLogLine
+from twisted_upstream.logs.logs import Logs
 from twisted_upstream.process.configuration import Configuration, loadConfiguration
 from twisted_upstream.process.cycle import Cycle
 

@@ -13,10 +13,11 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.logs.places import Lines, folderFor
 from tests.process.launch import UPSTREAM, command, environment
-from tests.test_logs import Lines, folderFor
 from twisted_upstream.config.nodes import Problem
-from twisted_upstream.logs import LEVELS, ErrorLog, LogOpenError
+from twisted_upstream.logs.error_log import LEVELS, ErrorLog
+from twisted_upstream.logs.files import LogOpenError
 from twisted_upstream.process.cli import CommandLine
 from twisted_upstream.process.commands import (
     checkPidPath,

@@ -10,15 +10,10 @@ import sys
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.logs.places import Lines, folderFor
 from tests.process.launch import environment
-from tests.test_logs import Lines, folderFor
-from twisted_upstream.logs import LEVELS, ErrorLog
-from twisted_upstream.process.daemon import (
-    PidFile,
-    StartError,
-    applyLimits,
-    becomeUser,
-)
+from twisted_upstream.logs.error_log import LEVELS, ErrorLog
+from twisted_upstream.process.daemon import PidFile, StartError, applyLimits, becomeUser
 from twisted_upstream.process.options import Account, MainOptions
 
 # Takes the file and keeps it until its input ends.

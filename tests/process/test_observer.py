@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tests.test_logs import Lines
-from twisted_upstream.logs import LEVELS, ErrorLog
+from tests.logs.places import Lines
+from twisted_upstream.logs.error_log import LEVELS, ErrorLog
 from twisted_upstream.process.observer import (
     ErrorLogObserver,
     LoggerTarget,

@@ -15,9 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.test_logs import folderFor
+from tests.logs.places import folderFor
 from twisted_upstream.config.nodes import ConfigError, Problem
-from twisted_upstream.logs import Console, ErrorLogLine, LogOpenError, Logs
+from twisted_upstream.logs.error_log import Console, ErrorLogLine
+from twisted_upstream.logs.files import LogOpenError
+from twisted_upstream.logs.logs import Logs
 from twisted_upstream.process.daemon import StartError
 from twisted_upstream.process.generation import Generation
 from twisted_upstream.process.options import MainOptions

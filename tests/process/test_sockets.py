@@ -8,7 +8,8 @@ import socket
 from typing import Any
 
 from tests.support.nginx import freePort
-from twisted_upstream.logs import ErrorLogLine, Logs
+from twisted_upstream.logs.error_log import ErrorLogLine
+from twisted_upstream.logs.logs import Logs
 from twisted_upstream.process.cycle import Cycle
 
 from .cycles import CycleCase

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.logs.places import folderFor
 from tests.process.launch import TWISTD, command
-from tests.test_logs import folderFor
 from twisted_upstream.process.cli import CommandLine
 from twisted_upstream.process.twistd import Options, commandLine
 

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_upstream.balance.peer import Peer
 from twisted_upstream.config.syntax import parse
 from twisted_upstream.config.zones import Zones
-from twisted_upstream.logs import ErrorLogLine, Logs
+from twisted_upstream.logs.error_log import ErrorLogLine
+from twisted_upstream.logs.logs import Logs
 from twisted_upstream.net.sockaddr import Sockaddr, sockaddrName
 from twisted_upstream.net.transport import SocketTransport
 from twisted_upstream.process.grammar import makeGrammar

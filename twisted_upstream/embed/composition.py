@@ -16,7 +16,8 @@ from ..config.build import Block
 from ..config.nodes import Document, Node
 from ..http.build import HTTPBuild
 from ..interfaces import ILogTarget
-from ..logs import LEVELS, Logs
+from ..logs.error_log import LEVELS
+from ..logs.logs import Logs
 from ..process.configuration import Configuration
 from ..process.cycle import Cycle
 from ..process.grammar import makeGrammar

@@ -15,7 +15,7 @@ from ..wire.uri import escapeUri
 if TYPE_CHECKING:
     from ..config.build import Block
     from ..config.regex import Matcher
-    from ..logs import ErrorLog
+    from ..logs.error_log import ErrorLog
     from ..wire.head import ResponseHead
     from .filters import Filters
     from .options import LocationOptions

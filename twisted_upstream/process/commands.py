@@ -14,15 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..config.syntax import ConfigError
-from ..logs import (
-    LEVELS,
-    Console,
-    ErrorLog,
-    ErrorLogOptions,
-    LogFile,
-    LogOpenError,
-    Logs,
-)
+from ..logs.error_log import LEVELS, Console, ErrorLog, ErrorLogOptions
+from ..logs.files import LogFile, LogOpenError
+from ..logs.logs import Logs
 from .cli import SIGNALS, say, theReactor
 from .observer import ErrorLogObserver
 from .options import EventsOptions, MainOptions, eventsBlock

@@ -22,7 +22,7 @@ from ..config.syntax import ConfigError, Node, Problem
 from ..config.zones import Zones
 from ..http.build import HTTPBuild
 from ..http.routing import Address, ServedBy
-from ..logs import Logs
+from ..logs.logs import Logs
 from ..net.deadline import Deadlines
 from ..net.dialer import DialOptions, SocketDialer
 from ..net.listeners import ListenError

@@ -17,10 +17,12 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..logs import describe
+from ..logs.files import describe
 
 if TYPE_CHECKING:
-    from ..logs import ErrorLog, LogFile, Logs
+    from ..logs.error_log import ErrorLog
+    from ..logs.files import LogFile
+    from ..logs.logs import Logs
     from .options import Account, MainOptions
 
 

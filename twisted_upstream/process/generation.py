@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from ..config.syntax import Problem
-    from ..logs import ErrorLog, Logs
+    from ..logs.error_log import ErrorLog
+    from ..logs.logs import Logs
     from .options import MainOptions
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from .. import plugins
-from ..access_log import AccessLogOptions
 from ..config.build import Grammar
 from ..http.listen import ServerOptions
 from ..http.options import (
@@ -35,7 +34,8 @@ from ..http.phases.try_files import TryFilesOptions
 from ..interfaces import IDialect
 from ..limits.connections import ConnectionLimitOptions
 from ..limits.requests import RequestLimitOptions
-from ..logs import ErrorLogOptions
+from ..logs.access_log import AccessLogOptions
+from ..logs.error_log import ErrorLogOptions
 from ..maps import define
 from ..stream.access import StreamAccessOptions
 from ..stream.content import StreamContentOptions

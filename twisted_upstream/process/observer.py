@@ -12,13 +12,13 @@ from twisted.logger import ILogObserver, Logger, LogLevel, formatEvent
 from zope.interface import implementer
 
 from ..interfaces import ILogTarget
-from ..logs import LEVELS
+from ..logs.error_log import LEVELS
 
 if TYPE_CHECKING:
     from twisted.logger import LogEvent
     from twisted.python.failure import Failure
 
-    from ..logs import ErrorLog
+    from ..logs.error_log import ErrorLog
 
 
 @implementer(ILogTarget)

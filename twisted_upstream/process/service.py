@@ -28,7 +28,8 @@ from .observer import compactFailure
 from .signals import MEANING, OBEYED
 
 if TYPE_CHECKING:
-    from ..logs import ErrorLog, Logs
+    from ..logs.error_log import ErrorLog
+    from ..logs.logs import Logs
     from .options import MainOptions
 
 

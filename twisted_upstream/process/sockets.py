@@ -28,7 +28,7 @@ from ..stream.udp import UDPFactory
 
 if TYPE_CHECKING:
     from ..http.routing import Address
-    from ..logs import Logs
+    from ..logs.logs import Logs
     from ..stream.routing import StreamAddress
 
 #: What makes the protocols of a listening address.

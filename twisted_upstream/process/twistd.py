@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from twisted.python import usage
 
 from ..config.syntax import ConfigError
-from ..logs import Console
+from ..logs.error_log import Console
 from .cli import DEFAULT_CONFIGURATION, CommandLine, theReactor
 from .commands import complain, load, makeGeneration, makeLogs, startupLog, test
 from .observer import LoggerTarget

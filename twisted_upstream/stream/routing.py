@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..maps.names import ServerNames
 
 if TYPE_CHECKING:
-    from ..logs import ErrorLog
+    from ..logs.error_log import ErrorLog
     from .options import StreamOptions
     from .session import Session
 

@@ -16,7 +16,8 @@ from ..config.zones import Zones
 from ..http.build import HTTPBuild
 from ..http.factory import HTTPServerFactory
 from ..http.routing import ServedBy
-from ..logs import ErrorLogLine, Logs
+from ..logs.error_log import ErrorLogLine
+from ..logs.logs import Logs
 from ..net.sockaddr import Sockaddr
 from ..net.transport import SocketTransport
 from ..process.grammar import makeGrammar

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from ..interfaces import IHTTPClient
 
 if TYPE_CHECKING:
-    from ..logs import ErrorLog
+    from ..logs.error_log import ErrorLog
     from ..wire.head import ResponseHead
     from .attempt import Attempt
     from .request import UpstreamRequest

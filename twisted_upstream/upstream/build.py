@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..access_log import AccessLogs
 from ..config.regex import compileMatcher
 from ..config.syntax import ConfigError, Node, Problem
 from ..config.zones import Zones
-from ..logs import ErrorLogOptions
+from ..logs.access_log import AccessLogs
+from ..logs.error_log import ErrorLogOptions
 from ..maps.define import defineMaps
 from ..maps.names import addNames
 from ..tls.options import checkCertificates, declareCaches, lineOf
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from ..config.directive import Where
     from ..config.regex import Matcher
     from ..config.values import Template
-    from ..logs import ErrorLog, Logs
+    from ..logs.error_log import ErrorLog
+    from ..logs.logs import Logs
     from ..maps.geo import Forwarded
     from ..net.listen import ListenLine
     from ..net.sockaddr import Sockaddr

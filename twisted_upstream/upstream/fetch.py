@@ -21,7 +21,7 @@ from ..interfaces import IReply
 from .asker import Asker, HeldBody
 
 if TYPE_CHECKING:
-    from ..logs import ErrorLog
+    from ..logs.error_log import ErrorLog
     from ..wire.head import ResponseHead
     from .passing import Passing
 

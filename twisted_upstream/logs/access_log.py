@@ -12,18 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .config.directive import HTTP_ANY, Where, directive
-from .config.syntax import ConfigError, Node, Problem
-from .config.values import Template, parseSize, parseTemplate, parseTime
-from .logs import syslogServer
-from .net.syslog import PREFIX as SYSLOG
-from .variables import escapeJSON, escapeLog
+from ..config.directive import HTTP_ANY, Where, directive
+from ..config.syntax import ConfigError, Node, Problem
+from ..config.values import Template, parseSize, parseTemplate, parseTime
+from ..net.syslog import PREFIX as SYSLOG
+from ..variables import escapeJSON, escapeLog
+from .error_log import syslogServer
 
 if TYPE_CHECKING:
-    from .config.build import Block
+    from ..config.build import Block
+    from ..net.syslog import Syslog, SyslogServer
+    from ..variables import Value, Variables
     from .logs import Logs
-    from .net.syslog import Syslog, SyslogServer
-    from .variables import Value, Variables
 
 _COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent'

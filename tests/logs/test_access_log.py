@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_upstream.access_log}.
+Tests for L{twisted_upstream.logs.access_log}.
 """
 
 from __future__ import annotations
