@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReadDescriptor, IReadWriteDescriptor
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from twisted_upstream.net.bound import ListenError, ListenOptions
 from twisted_upstream.net.datagrams import (
     BURST,
     DatagramListener,
@@ -24,7 +25,6 @@ from twisted_upstream.net.datagrams import (
 )
 from twisted_upstream.net.deadline import Deadlines
 from twisted_upstream.net.dialer import SocketDialer
-from twisted_upstream.net.listeners import ListenError, ListenOptions
 from twisted_upstream.net.sockaddr import Sockaddr
 
 from .reactors import OnAsyncio, OnEPoll, OnPoll, RecordingReactor

@@ -19,14 +19,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from twisted_upstream.net.listeners import (
-    BACKLOG,
-    EXHAUSTED_DELAY,
-    Listener,
-    ListenError,
-    Listeners,
-    ListenOptions,
-)
+from twisted_upstream.net.bound import BACKLOG, ListenError, ListenOptions
+from twisted_upstream.net.listeners import EXHAUSTED_DELAY, Listener, Listeners
 from twisted_upstream.net.sockaddr import Sockaddr, familyOf
 
 from .reactors import OnAsyncio, OnEPoll, OnPoll, RecordingReactor

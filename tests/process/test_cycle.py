@@ -10,7 +10,7 @@ from twisted_upstream.balance.sticky_learn import Sessions, StickyLearn
 from twisted_upstream.config.zones import ZoneError
 from twisted_upstream.logs.error_log import ErrorLogLine
 from twisted_upstream.logs.logs import Logs
-from twisted_upstream.net.listeners import ListenError
+from twisted_upstream.net.bound import ListenError
 from twisted_upstream.process.cycle import Cycle
 from twisted_upstream.upstream.group import UpstreamGroup
 from twisted_upstream.upstream.services import Found, Target

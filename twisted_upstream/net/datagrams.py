@@ -15,12 +15,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReadDescriptor, IReadWriteDescriptor
-from twisted.logger import Logger
 from zope.interface import implementer
 
+from .bound import BoundSocket, ListenOptions, bindSocket
 from .connected import ConnectedSocket
-from .listeners import ListenOptions, applyOptions, bindSocket, unlinkSocket
-from .sockaddr import Sockaddr, familyOf, sockaddrName
+from .sockaddr import Sockaddr
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -78,67 +77,24 @@ def openDatagrams(
 
 
 @implementer(IReadDescriptor)
-class DatagramListener:
+class DatagramListener(BoundSocket):
     """
     A socket that all clients of an address send to.
 
     @ivar received: called with each datagram, its sender, the address it was sent to,
         and this.  A new configuration replaces it; the socket stays.
-    @ivar sockaddr: what it is bound to, as the kernel tells.
-    @ivar name: the same as nginx prints it.
     """
 
-    _log = Logger()
-
     def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
-        self._reactor = reactor
-        self._socket = sock
-        self.sockaddr: Sockaddr = sock.getsockname()
-        self.name = sockaddrName(self.sockaddr)
+        super().__init__(sock, reactor)
         self.received: Callable[[bytes, Sockaddr, Sockaddr, DatagramListener], None] = (
             _ignored
         )
-        self._started = False
-        sock.setblocking(False)
-        self._family = familyOf(self.sockaddr)
         self._isWildcard = self.sockaddr[:1] in (("0.0.0.0",), ("::",))
         if self._isWildcard and self._family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
         elif self._isWildcard:
             sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-
-    def configure(self, options: ListenOptions) -> None:
-        """
-        Apply the options of a new configuration.
-        """
-        applyOptions(self._socket, self.name, options)
-
-    def start(self) -> None:
-        """
-        Take datagrams.
-        """
-        if not self._started:
-            self._started = True
-            self._reactor.addReader(self)
-
-    def stop(self) -> None:
-        """
-        Take no more; some wait in the kernel's queue.
-        """
-        if self._started:
-            self._started = False
-            self._reactor.removeReader(self)
-
-    def close(self, *, unlink: bool = False) -> None:
-        """
-        Close this process's descriptor.  Others that share the socket go on.
-
-        @param unlink: delete a unix socket's file, too.
-        """
-        self.stop()
-        self._socket.close()
-        if unlink:
-            unlinkSocket(self.sockaddr)
 
     @property
     def isClosed(self) -> bool:
@@ -220,25 +176,6 @@ class DatagramListener:
         The socket, for options.
         """
         return self._socket
-
-    def fileno(self) -> int:
-        """
-        The descriptor; -1 once closed.
-        """
-        return self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        """
-        Called by the reactor for each event.
-        """
-        return "net"
-
-    def connectionLost(self, reason: Failure) -> None:
-        """
-        The reactor stops.
-        """
-        self._started = False
-        self._socket.close()
 
 
 def _source(local: Sockaddr) -> tuple[int, int, bytes]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..config.syntax import Node
 from ..config.values import parseSize, parseTime
-from .listeners import BACKLOG, ListenOptions
+from .bound import BACKLOG, ListenOptions
 from .sockaddr import Sockaddr, parseAddress
 
 

@@ -23,9 +23,9 @@ from ..config.zones import Zones
 from ..http.build import HTTPBuild
 from ..http.routing import Address, ServedBy
 from ..logs.logs import Logs
+from ..net.bound import ListenError
 from ..net.deadline import Deadlines
 from ..net.dialer import DialOptions, SocketDialer
-from ..net.listeners import ListenError
 from ..net.sockaddr import Sockaddr, lookUp, parseAddress
 from ..stream.build import StreamBuild
 from ..stream.routing import StreamAddress

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from ..http.build import HTTPBuild
 from ..http.factory import HTTPServerFactory
 from ..http.listen import Socket
+from ..net.bound import ListenError, ListenOptions
 from ..net.datagrams import DatagramListener, openDatagrams
-from ..net.listeners import Listener, ListenError, Listeners, ListenOptions
+from ..net.listeners import Listener, Listeners
 from ..net.sockaddr import Sockaddr, familyOf, sockaddrName
 from ..net.transport import SocketTransport
 from ..stream.build import StreamBuild, StreamSocket
