@@ -1,63 +1,27 @@
 """
-Who is measured: nginx, ours under one or more interpreters, twisted.web.proxy; and the
-origin behind all of them.
+Who is measured: nginx, ours under one or more interpreters, others; and the origin
+behind all of them.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import SkipTest
 
 from tests.support import stores
-from tests.support.nginx import RunningServer, freePort, oursCommand
+from tests.support.nginx import RunningServer, StartFailed, freePort, oursCommand
 
 SMALL = "/small"
 MIDDLE = "/100k"
 LARGE = "/1g"
 VALUE = "/value"
 LARGE_BYTES = 1 << 30
-
-#: The same file for nginx and for ours.
-PROXY = """
-daemon off;
-pid nginx.pid;
-worker_processes 1;
-error_log error.log;
-worker_rlimit_nofile 16384;
-events {
-    worker_connections 16000;
-}
-http {
-    access_log off;
-    keepalive_timeout 600s;
-    keepalive_requests 1000000000;
-    upstream origin {
-        server 127.0.0.1:%(origin)d;
-        keepalive 32;
-        keepalive_requests 1000000000;
-    }
-    upstream store {
-        server 127.0.0.1:%(store)d;
-        keepalive 32;
-        keepalive_requests 1000000000;
-    }
-    server {
-        listen 127.0.0.1:%(port)d;
-        location = /value {
-            set $memcached_key value;
-            memcached_pass store;
-        }
-        location / {
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-        }
-    }
-}
-"""
 
 _ORIGIN = """
 daemon off;
@@ -82,19 +46,101 @@ http {
 """
 
 
+@dataclass(frozen=True)
+class Program:
+    """
+    A proxy that can be started.
+
+    @ivar name: as it stands in the table.
+    @ivar kind: C{nginx}, C{ours}, C{web.proxy} or C{haproxy}.
+    @ivar command: the program and its first arguments.
+    @ivar text: its configuration, with places for ports.
+    @ivar start: makes the process.
+    """
+
+    name: str
+    kind: str
+    command: Sequence[str]
+    text: str
+    start: type[RunningServer] = RunningServer
+
+
 @dataclass
 class Contender:
     """
     A running proxy.
 
-    @ivar name: as it stands in the table.
-    @ivar kind: C{nginx}, C{ours} or C{web.proxy}.
+    @ivar ports: where it listens, by the names that they have in its configuration.
     """
 
     name: str
     kind: str
     server: RunningServer
-    port: int
+    ports: Mapping[str, int]
+
+
+def nginxAndOurs(nginx: str, pythons: Iterable[str], text: str) -> list[Program]:
+    """
+    Real nginx, and ours under each interpreter, with one configuration.
+    """
+    return [
+        Program(versionOf([nginx, "-v"]), "nginx", [nginx], text),
+        *(
+            Program(
+                f"twisted_upstream, {interpreter(python)}",
+                "ours",
+                oursCommand(python),
+                text,
+            )
+            for python in pythons
+        ),
+    ]
+
+
+class Place:
+    """
+    Where everything runs.
+
+    @ivar folder: for everybody's files.
+    @ivar proxyCore: the processor that the proxies have for themselves.
+    @ivar otherCore: that of servers and clients.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        cores = sorted(os.sched_getaffinity(0))
+        self.proxyCore, self.otherCore = cores[0], cores[-1]
+        self._number = 0
+
+    def start(
+        self, program: Program, ports: Sequence[str], values: Mapping[str, object]
+    ) -> Contender:
+        """
+        Start a contender, and return when it listens.
+
+        @param ports: names of ports that it listens on.
+        @param values: what else its configuration has places for.
+        """
+        self._number += 1
+        folder = self.folder / f"proxy{self._number}"
+        folder.mkdir()
+        folder.chmod(0o755)
+        chosen = {name: freePort() for name in ports}
+        command = pinned(self.proxyCore, program.command)
+        server = program.start(command, folder, program.text % {**values, **chosen})
+        _awaitListening(chosen[ports[0]])
+        return Contender(program.name, program.kind, server, chosen)
+
+
+def _awaitListening(port: int) -> None:
+    for _ in range(1000):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return
+    raise StartFailed("a proxy does not listen")
 
 
 def startOrigin(nginx: str, folder: Path, core: int) -> tuple[RunningServer, int]:
@@ -125,45 +171,6 @@ def startStore(folder: Path, core: int) -> stores.Daemon | None:
     return store
 
 
-@dataclass
-class Backends:
-    """
-    What is behind the proxies, by port.
-    """
-
-    origin: int
-    store: int
-
-
-def startNginx(nginx: str, folder: Path, backends: Backends, core: int) -> Contender:
-    """
-    Real nginx as a proxy.
-    """
-    return _start(versionOf([nginx, "-v"]), "nginx", [nginx], folder, backends, core)
-
-
-def startOurs(python: str, folder: Path, backends: Backends, core: int) -> Contender:
-    """
-    Ours under one interpreter.
-    """
-    name = f"twisted_upstream, {interpreter(python)}"
-    return _start(name, "ours", oursCommand(python), folder, backends, core)
-
-
-def startWebProxy(python: str, folder: Path, origin: int, core: int) -> Contender:
-    """
-    C{twisted.web.proxy.ReverseProxyResource}.
-    """
-    folder.mkdir()
-    folder.chmod(0o755)
-    port = freePort()
-    command = [python, "-m", "benchmarks.webproxy", str(port), str(origin)]
-    server = RunningServer(pinned(core, command), folder, "")
-    return Contender(
-        f"twisted.web.proxy, {interpreter(python)}", "web.proxy", server, port
-    )
-
-
 def interpreter(python: str) -> str:
     """
     An interpreter's name and version: C{CPython 3.11.2}, C{PyPy 7.3.19 (3.11)}.
@@ -175,23 +182,6 @@ def interpreter(python: str) -> str:
         " print(n, p if n == 'CPython' else i + ' (' + p + ')')"
     )
     return versionOf([python, "-c", script])
-
-
-def _start(
-    name: str,
-    kind: str,
-    command: list[str],
-    folder: Path,
-    backends: Backends,
-    core: int,
-) -> Contender:
-    folder.mkdir()
-    folder.chmod(0o755)
-    port = freePort()
-    text = PROXY % {"port": port, "origin": backends.origin, "store": backends.store}
-    return Contender(
-        name, kind, RunningServer(pinned(core, command), folder, text), port
-    )
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:

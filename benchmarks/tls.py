@@ -1,8 +1,10 @@
 """
 TLS beside nginx: CPU time per small request, per handshake and per byte, with TLS
-towards clients, towards servers, and both.
+towards clients, towards servers, and both.  Writes TLS.md.
 
-Run as C{python -m benchmarks.tls}; needs wrk and openssl.
+    python -m benchmarks.tls [--python PATH]... [--only PART]...
+
+Needs wrk and openssl.
 """
 
 from __future__ import annotations
@@ -10,17 +12,19 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks.processes import cpuSeconds
+from benchmarks.contenders import Contender, Place, nginxAndOurs, pinned
+from benchmarks.load import Load, loop
+from benchmarks.measures import atRate, perRequest
+from benchmarks.report import CPU, EQUAL_RATE, Figures, heading, table
+from benchmarks.rounds import Scenario, addRate, makeParser, measured, parse
 from tests.support.certificates import authority, issue
-from tests.support.nginx import RunningServer, findNginx, freePort, oursCommand
+from tests.support.nginx import CHECKOUT, RunningServer, freePort
 
 _HEAD = """
 daemon off;
@@ -79,146 +83,139 @@ _PROXY = (
 )
 
 
-@dataclass
-class Proxy:
-    """
-    A running proxy.
-    """
-
-    name: str
-    server: RunningServer
-    plain: int
-    tls: int
+#: Takes seconds.
+_Measure = Callable[[int, Contender], Figures]
 
 
-@dataclass
-class Bench:
+class Benchmark:
     """
-    Where everything is.
+    The scenarios, and what they need.
     """
 
-    folder: Path
-    seconds: int
-
-    def wrk(self, url: str, *, close: bool = False, connections: int = 32) -> int:
+    def __init__(self, options: argparse.Namespace, place: Place) -> None:
         """
-        Requests in a closed loop.
-
-        @return: how many were answered.
+        Make certificates, and start the server behind.
         """
-        command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}"]
-        command += [f"-d{self.seconds}s"]
-        if close:
-            command += ["-H", "Connection: close"]
-        said = self.said([*command, url])
-        found = re.search(r"(\d+) requests in", said)
-        if found is None or "Non-2xx" in said:
-            raise ValueError(said)
-        return int(found[1])
+        self._options = options
+        self._core = place.otherCore
+        folder = place.folder
+        _prepare(folder)
+        values: dict[str, object] = {"folder": folder}
+        origin = folder / "origin"
+        origin.mkdir()
+        origin.chmod(0o755)
+        ports = {"plain": freePort(), "tls": freePort()}
+        command = pinned(self._core, [options.nginx])
+        self._origin = RunningServer(command, origin, _ORIGIN % {**values, **ports})
+        values |= {"originPlain": ports["plain"], "originTLS": ports["tls"]}
+        self.starters = [
+            partial(place.start, program, ["plain", "tls"], values)
+            for program in nginxAndOurs(options.nginx, options.python, _PROXY)
+        ]
 
-    def times(self, port: int, path: str, *options: str) -> int:
+    def stop(self) -> None:
+        """
+        End the server behind.
+        """
+        self._origin.stop()
+
+    def scenarios(self) -> list[Scenario]:
+        """
+        Those that were asked for by a part of their names.
+        """
+        plain, tls = self._plain, self._tls
+        full, again = (
+            partial(self._handshakes, "-new"),
+            partial(self._handshakes, "-reuse"),
+        )
+        rate = f"{self._options.rate:,}/s for all"
+        said: dict[str, _Measure] = {
+            "no TLS, small": plain("/plain/small"),
+            "clients, small": tls("/plain/small"),
+            "servers, small": plain("/secure/small"),
+            "both, small": tls("/secure/small"),
+            f"clients, small, {rate}": self._steady("/plain/small", "tls"),
+            f"servers, small, {rate}": self._steady("/secure/small", "plain"),
+            f"both, small, {rate}": self._steady("/secure/small", "tls"),
+            "clients, 100 kB": tls("/plain/100k"),
+            "servers, 100 kB": plain("/secure/100k"),
+            "clients, full handshake 1.3": tls("/own", close=True),
+            "clients, full handshake 1.2": partial(full, "-tls1_2"),
+            "clients, resumed 1.2": partial(again, "-tls1_2"),
+            "clients, resumed 1.3": partial(again, "-tls1_3"),
+            "servers, full handshake 1.3": plain("/secure/once"),
+            "servers, resumed 1.3": plain("/secure/again"),
+        }
+        options = self._options
+        return [
+            Scenario(
+                name=name,
+                title=name,
+                columns=[CPU],
+                measure=partial(measure, options.seconds),
+                warmUp=[partial(measure, options.warmup)] if options.warmup else [],
+            )
+            for name, measure in said.items()
+            if not options.part or any(part in name for part in options.part)
+        ]
+
+    def _plain(self, path: str) -> _Measure:
+        return partial(self._requests, path, "plain", False)
+
+    def _tls(self, path: str, close: bool = False) -> _Measure:
+        return partial(self._requests, path, "tls", close)
+
+    def _requests(
+        self, path: str, port: str, close: bool, seconds: int, contender: Contender
+    ) -> Figures:
+        return perRequest(
+            contender,
+            partial(
+                loop,
+                contender.ports[port],
+                path,
+                connections=self._options.connections,
+                seconds=seconds,
+                close=close,
+                core=self._core,
+                tls=port == "tls",
+            ),
+        )
+
+    def _steady(self, path: str, port: str) -> _Measure:
+        return lambda seconds, contender: atRate(
+            contender,
+            contender.ports[port],
+            path,
+            rate=self._options.rate,
+            connections=self._options.connections,
+            seconds=seconds,
+            core=self._core,
+            tls=port == "tls",
+        )
+
+    def _handshakes(
+        self, kind: str, version: str, seconds: int, contender: Contender
+    ) -> Figures:
         """
         Connections of OpenSSL's own client, one after the other.
-
-        @return: how many there were.
         """
-        said = self.said(
-            [
-                *("taskset", "-c", "1", "openssl", "s_time"),
-                *("-connect", f"127.0.0.1:{port}", "-www", path),
-                *("-time", str(self.seconds), *options),
-            ]
-        )
-        found = re.findall(r"(\d+) connections in \d+ real seconds", said)
-        if not found:
-            raise ValueError(said)
-        return int(found[-1])
-
-    @staticmethod
-    def said(command: list[str]) -> str:
-        """
-        What a program prints.
-        """
-        done = subprocess.run(command, capture_output=True, text=True)
-        return done.stdout + done.stderr
-
-
-Scenario = Callable[[Bench, Proxy], int]
-
-
-def _https(path: str, close: bool = False) -> Scenario:
-    return lambda bench, proxy: bench.wrk(
-        f"https://127.0.0.1:{proxy.tls}{path}", close=close
-    )
-
-
-def _http(path: str) -> Scenario:
-    return lambda bench, proxy: bench.wrk(f"http://127.0.0.1:{proxy.plain}{path}")
-
-
-#: Name: what is counted, and how.
-SCENARIOS: dict[str, Scenario] = {
-    "no TLS, small": _http("/plain/small"),
-    "clients, small": _https("/plain/small"),
-    "servers, small": _http("/secure/small"),
-    "both, small": _https("/secure/small"),
-    "clients, 100 kB": _https("/plain/100k"),
-    "servers, 100 kB": _http("/secure/100k"),
-    "clients, full handshake 1.3": _https("/own", close=True),
-    "clients, full handshake 1.2": lambda bench, proxy: bench.times(
-        proxy.tls, "/own", "-new", "-tls1_2"
-    ),
-    "clients, resumed 1.2": lambda bench, proxy: bench.times(
-        proxy.tls, "/own", "-reuse", "-tls1_2"
-    ),
-    "clients, resumed 1.3": lambda bench, proxy: bench.times(
-        proxy.tls, "/own", "-reuse", "-tls1_3"
-    ),
-    "servers, full handshake 1.3": _http("/secure/once"),
-    "servers, resumed 1.3": _http("/secure/again"),
-}
-
-
-def main(arguments: list[str]) -> None:
-    """
-    Measure and print a table.
-    """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tls")
-    parser.add_argument("--nginx", default=findNginx())
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--seconds", type=int, default=4, help="of one round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", action="append", help="part of a scenario's name")
-    said = parser.parse_args(arguments)
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    running: list[RunningServer] = []
-    try:
-        _prepare(folder)
-        origin = _start(running, [said.nginx], folder, "origin", _ORIGIN, {})
-        more = {"originPlain": origin.plain, "originTLS": origin.tls}
-        proxies = [
-            _start(running, [said.nginx], folder, "nginx", _PROXY, more),
-            _start(running, oursCommand(said.python), folder, "ours", _PROXY, more),
+        command = [
+            *("openssl", "s_time", "-connect", f"127.0.0.1:{contender.ports['tls']}"),
+            *("-www", "/own", "-time", str(seconds), kind, version),
         ]
-        bench = Bench(folder, said.seconds)
-        print("| CPU µs | nginx | ours | ratio |\n|---|--:|--:|--:|")
-        for name, scenario in SCENARIOS.items():
-            if said.only and not any(each in name for each in said.only):
-                continue
-            figures = [
-                min(_round(bench, proxy, scenario) for _ in range(said.rounds))
-                for proxy in proxies
-            ]
-            ratio = figures[1] / figures[0]
-            print(
-                f"| {name} | {figures[0]:.1f} | {figures[1]:.1f} | {ratio:.2f} |",
-                flush=True,
+
+        def run() -> Load:
+            done = subprocess.run(
+                pinned(self._core, command), capture_output=True, text=True
             )
-    finally:
-        for each in running:
-            each.stop()
-        shutil.rmtree(folder)
+            said = done.stdout + done.stderr
+            found = re.findall(r"(\d+) connections in \d+ real seconds", said)
+            if not found:
+                raise ValueError(said)
+            return Load(int(found[-1]), 0, seconds, None)
+
+        return perRequest(contender, run)
 
 
 def _prepare(folder: Path) -> None:
@@ -230,33 +227,41 @@ def _prepare(folder: Path) -> None:
     (folder / "100k").write_bytes(os.urandom(100_000))
 
 
-def _start(
-    running: list[RunningServer],
-    command: list[str],
-    folder: Path,
-    name: str,
-    text: str,
-    more: dict[str, int],
-) -> Proxy:
-    place = folder / name
-    place.mkdir()
-    place.chmod(0o755)
-    plain, tls = freePort(), freePort()
-    said = {"folder": folder, "plain": plain, "tls": tls, **more}
-    core = "1" if name == "origin" else "0"
-    server = RunningServer(["taskset", "-c", core, *command], place, text % said)
-    running.append(server)
-    return Proxy(name, server, plain, tls)
-
-
-def _round(bench: Bench, proxy: Proxy, scenario: Scenario) -> float:
+def main(arguments: list[str]) -> int:
     """
-    @return: microseconds of CPU per request or connection.
+    Run, print, write.
+
+    @return: the exit status.
     """
-    before = cpuSeconds(proxy.server.pid)
-    count = scenario(bench, proxy)
-    return (cpuSeconds(proxy.server.pid) - before) / max(count, 1) * 1e6
+    parser = makeParser(
+        "benchmarks.tls", "TLS beside nginx.", rounds=3, seconds=4, warmup=2
+    )
+    addRate(parser)
+    parser.add_argument(
+        "--only",
+        action="append",
+        dest="part",
+        metavar="PART",
+        help="scenarios with this in their names, repeatable",
+    )
+    parser.set_defaults(only=None)
+    options = parse(parser, arguments)
+    scenarios, rounds = measured(options, Benchmark)
+    lines = heading(
+        "Benchmark results of TLS",
+        "benchmarks.tls",
+        f"{options.connections} connections.",
+        "CPU µs of each proxy, alone on one core, for a request or a handshake, with"
+        " TLS towards clients, towards servers, or both; nginx as the server and the"
+        " clients share another.",
+        *EQUAL_RATE,
+    )
+    text = "\n".join([*lines, *table(scenarios, rounds)]) + "\n"
+    print(text)
+    (options.output or Path(__file__).parent / "TLS.md").write_text(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    os.chdir(CHECKOUT)
+    sys.exit(main(sys.argv[1:]))

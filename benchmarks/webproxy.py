@@ -1,7 +1,8 @@
 """
-twisted.web.proxy as a program: C{python -m benchmarks.webproxy LISTEN ORIGIN -p DIR ...}.
+twisted.web.proxy as a program: C{python -m benchmarks.webproxy -p DIR ...}.
 
-Further arguments are nginx's; of them only the prefix matters, for the pid file.
+The arguments are nginx's, and the configuration in DIR is two numbers: the port to
+listen on and that of the origin.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def main(arguments: list[str]) -> None:
     from twisted.web.proxy import ReverseProxyResource
     from twisted.web.server import Site
 
-    listen, origin = int(arguments[0]), int(arguments[1])
     prefix = Path(arguments[arguments.index("-p") + 1])
+    listen, origin = map(int, (prefix / "nginx.conf").read_text().split())
     # Without a log path it writes no access log, as everyone else here.
     site: Any = Site(ReverseProxyResource("127.0.0.1", origin, b""))
     reactor.listenTCP(listen, site, backlog=511, interface="127.0.0.1")
