@@ -147,15 +147,15 @@ class ResponseBodyTests(DifferentialTestCase):
                 location /ignore { proxy_ignore_client_abort on; proxy_pass http://127.0.0.1:%%b1%%; }
             }
         """
-        slow = Reply((0.15, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"))
+        slow = Reply((0.5, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"))
         plays: list[Play] = []
         for path in (b"/", b"/ignore"):
             start = b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n"
             plays += [
-                Play(f"leaves {path!r}", start, Wait(0.05), Abort()),
-                Play("pause", b"GET /x HTTP/1.0\r\n\r\n", Wait(0.2)),
-                Play(f"half-closes {path!r}", start, Wait(0.05), End()),
-                Play("pause", b"GET /x HTTP/1.0\r\n\r\n", Wait(0.2)),
+                Play(f"leaves {path!r}", start, Wait(0.1), Abort()),
+                Play("pause", b"GET /x HTTP/1.0\r\n\r\n", Wait(0.7)),
+                Play(f"half-closes {path!r}", start, Wait(0.1), End()),
+                Play("pause", b"GET /x HTTP/1.0\r\n\r\n", Wait(0.7)),
             ]
         self.compare(Scene(http=http, plays=plays, backends={"b1": always(slow)}))
 
