@@ -7,7 +7,10 @@ from __future__ import annotations
 import os
 
 from tests.support.conversation import (
+    Client,
     ConversationCase,
+    Server,
+    Talk,
     answer,
     chunks,
     configuration,
@@ -19,7 +22,27 @@ BIG = bytes(range(256)) * 4096
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-class BufferedTests(ConversationCase):
+class SlowCase(ConversationCase):
+    """
+    A client takes nothing of what a server sends.
+    """
+
+    def stalled(self, sent: bytes, more: str = "") -> tuple[Talk, Client, Server]:
+        """
+        A server has sent C{sent} to a client that takes nothing yet.
+
+        @param more: what stands in the location.
+        """
+        talk = self.talk(proxy(more))
+        client = talk.asks()
+        client.stalls()
+        server = talk.server()
+        server.sends(sent)
+        talk.passes(0.2)
+        return talk, client, server
+
+
+class BufferedTests(SlowCase):
     """
     proxy_buffering on.
     """
@@ -28,12 +51,7 @@ class BufferedTests(ConversationCase):
         """
         What the client does not take waits in a file; the server is free at once.
         """
-        talk = self.talk(proxy())
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(answer(BIG))
-        talk.passes(0.2)
+        talk, client, server = self.stalled(answer(BIG))
         self.assertEqual(len(server.socket.incoming), 0)
         talk.isQuiet()
         server.isOpen()
@@ -49,8 +67,7 @@ class BufferedTests(ConversationCase):
         Where no file can be made, the server waits until the client has caught up.
         """
         talk = self.talk(proxy())
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.stalls()
         server = talk.server()
         server.sends(answer(BIG))
@@ -67,12 +84,7 @@ class BufferedTests(ConversationCase):
         """
         What fits into the buffers needs no file.
         """
-        talk = self.talk(proxy())
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(answer(BIG[:8192]))
-        talk.passes(0.2)
+        talk, client, server = self.stalled(answer(BIG[:8192]))
         talk.isQuiet()
         self.assertFalse(talk.log.has("temporary file"))
         client.takes()
@@ -82,12 +94,7 @@ class BufferedTests(ConversationCase):
         """
         proxy_max_temp_file_size 0 lets the server wait instead.
         """
-        talk = self.talk(proxy("proxy_max_temp_file_size 0;"))
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(answer(BIG))
-        talk.passes(0.2)
+        talk, client, server = self.stalled(answer(BIG), "proxy_max_temp_file_size 0;")
         self.assertGreater(len(server.socket.incoming), len(BIG) // 2)
         for _ in range(20):
             client.takes(30000)
@@ -99,12 +106,9 @@ class BufferedTests(ConversationCase):
         """
         When the file is full, the server waits, too.
         """
-        talk = self.talk(proxy("proxy_max_temp_file_size 64k;"))
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(answer(BIG * 2))
-        talk.passes(0.2)
+        talk, client, server = self.stalled(
+            answer(BIG * 2), "proxy_max_temp_file_size 64k;"
+        )
         self.assertGreater(len(server.socket.incoming), len(BIG))
         for _ in range(20):
             client.takes(30000)
@@ -116,12 +120,9 @@ class BufferedTests(ConversationCase):
         """
         Chunks go through the file, too.
         """
-        talk = self.talk(proxy())
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(CHUNKED + chunks(BIG[:300000], BIG[300000:]))
-        talk.passes(0.2)
+        talk, client, server = self.stalled(
+            CHUNKED + chunks(BIG[:300000], BIG[300000:])
+        )
         talk.isQuiet()
         client.takes(100)
         client.takes(100000)
@@ -132,12 +133,7 @@ class BufferedTests(ConversationCase):
         """
         And what ends with its connection.
         """
-        talk = self.talk(proxy())
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(b"HTTP/1.1 200 OK\r\n\r\n" + BIG)
-        talk.passes(0.2)
+        talk, client, server = self.stalled(b"HTTP/1.1 200 OK\r\n\r\n" + BIG)
         server.hangsUp()
         talk.isQuiet()
         client.takes(100000)
@@ -149,12 +145,7 @@ class BufferedTests(ConversationCase):
         The client of a response that broke off while it waited in a file is cut off,
         and never told that it was complete.
         """
-        talk = self.talk(proxy())
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(answer(BIG)[:-10])
-        talk.passes(0.2)
+        talk, client, server = self.stalled(answer(BIG)[:-10])
         server.hangsUp()
         talk.isQuiet()
         client.takes()
@@ -213,7 +204,7 @@ class BufferedTests(ConversationCase):
         client.hears(200, b"2")
 
 
-class UnbufferedTests(ConversationCase):
+class UnbufferedTests(SlowCase):
     """
     proxy_buffering off.
     """
@@ -222,12 +213,7 @@ class UnbufferedTests(ConversationCase):
         """
         The server is not read faster than the client takes.
         """
-        talk = self.talk(proxy("proxy_buffering off;"))
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(answer(BIG))
-        talk.passes(0.2)
+        talk, client, server = self.stalled(answer(BIG), "proxy_buffering off;")
         self.assertGreater(len(server.socket.incoming), len(BIG) * 9 // 10)
         self.assertFalse(talk.log.has("temporary file"))
         for _ in range(20):
@@ -240,12 +226,9 @@ class UnbufferedTests(ConversationCase):
         """
         A server that has closed behind what waits has sent a whole response.
         """
-        talk = self.talk(proxy("proxy_buffering off;"))
-        client = talk.asks()
-        client.stalls()
-        server = talk.server()
-        server.sends(b"HTTP/1.1 200 OK\r\n\r\n" + BIG)
-        talk.passes(0.2)
+        talk, client, server = self.stalled(
+            b"HTTP/1.1 200 OK\r\n\r\n" + BIG, "proxy_buffering off;"
+        )
         server.hangsUp()
         client.takes(1000)
         client.takes()

@@ -75,8 +75,7 @@ class ConditionTests(ConversationCase):
         talk = self.talk(proxy(http=upstream(*servers)))
         for name in names:
             talk.dialer.behaviour[name] = "refuse"
-        client = talk.client()
-        client.sends(get())
+        client = talk.asks()
         client.hears(502)
         refused = [line for line in talk.log.lines if "Connection refused" in line]
         self.assertEqual(len(refused), 500)

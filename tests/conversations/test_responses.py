@@ -432,8 +432,7 @@ class InterimTests(ConversationCase):
         """
         for status in (b"000", b"099"):
             talk = self.talk(proxy())
-            client = talk.client()
-            client.sends(get())
+            client = talk.asks()
             talk.server().sends(b"HTTP/1.1 %b X\r\n\r\n" % status + answer(b"x"))
             self.assertEqual(client.message().status, 502)
             talk.isLogged(f'upstream sent invalid status "{status.decode()}"')
@@ -447,9 +446,7 @@ class InterimTests(ConversationCase):
         hint = b"HTTP/1.1 103 Hints\r\nLink: </abcdef>\r\n\r\n"
         other = b"HTTP/1.1 102 Wait\r\n\r\n"
         talk = self.talk(proxy("proxy_buffer_size 1k; early_hints 1;"))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
+        client, server = talk.reaches()
         for _ in range(1024 // len(hint)):
             server.sends(hint + other)
             self.assertEqual(client.message().status, 103)
@@ -462,9 +459,7 @@ class InterimTests(ConversationCase):
         talk.isQuiet()
         for dropped, hints in ((hint, "$arg_a"), (other, "1")):
             talk = self.talk(proxy(f"proxy_buffer_size 1k; early_hints {hints};"))
-            client = talk.client()
-            client.sends(get())
-            server = talk.server()
+            client, server = talk.reaches()
             for _ in range(100):
                 server.sends(dropped * 3)
             server.sends(answer(b"x"))
