@@ -139,6 +139,21 @@ class MainTests(SynchronousTestCase):
         """
         self.assertEqual(self.run_("-x"), (1, 'nginx: invalid option: "x"\n'))
 
+    def test_bytes(self) -> None:
+        """
+        What is complained of is shown byte for byte, whatever the terminal speaks.
+        """
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(b"caf\xe9 \xc3\xa9;\n")
+        data = io.BytesIO()
+        error = io.TextIOWrapper(data, "ascii", "backslashreplace")
+        with redirect_stderr(error):
+            self.assertEqual(main(("-t", "-c", os.path.abspath(path))), 1)
+            error.flush()
+        self.assertIn(b'unknown directive "caf\xe9"', data.getvalue())
+        self.assertIn(b"    caf\xe9 \xc3\xa9;\n", data.getvalue())
+
     def test_version(self) -> None:
         """
         C{-v} prints our version and the version of nginx whose behaviour we follow.

@@ -16,6 +16,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import Any
 
 # Heavy modules are imported where they are needed: -v and -t must answer at once.
@@ -210,7 +211,8 @@ def theReactor(method: str | None = None) -> Any:
 def openStandardStreams() -> None:
     """
     Whoever started us may have closed the standard streams: what is opened next must
-    not take their numbers and get what is written to them.
+    not take their numbers and get what is written to them.  Complaints show the bytes
+    that the configuration has, in whatever language.
     """
     for fd in range(3):
         try:
@@ -222,6 +224,8 @@ def openStandardStreams() -> None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 _NURSERY = "PYPY_GC_NURSERY"
