@@ -1,91 +1,30 @@
 """
-Tests for L{twisted_upstream.embed.resource} and L{twisted_upstream.embed.upgraded}.
+Tests for L{twisted_upstream.embed.resource}: requests, and responses that are complete.
 """
 
 from __future__ import annotations
 
+import gc
+import gzip
+import platform
 from typing import Any
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Site
+from twisted.web.resource import EncodingResourceWrapper, IResource, Resource
+from twisted.web.server import GzipEncoderFactory, Request
+from twisted.web.test.requesthelper import DummyRequest
 from zope.interface.verify import verifyObject
 
-from tests.embed.memory import A, B, MemoryCase
+from tests.embed.memory import A
+from tests.embed.sites import SiteCase
 from tests.support.conversation import (
-    Message,
     answer,
     chunks,
     get,
     message,
     post,
-    readMessage,
 )
 from twisted_upstream.embed import ArgumentError
-
-
-class SiteCase(MemoryCase):
-    """
-    A site in memory, with a group below C{/api}.
-    """
-
-    def begin(self, *servers: str, path: bytes = b"", **options: Any) -> None:
-        """
-        Serve, and connect a client.
-        """
-        self.upstream = self.make(*servers)
-        root = Resource()
-        self.resource = self.upstream.resource(path, **options)
-        root.putChild(b"api", self.resource)
-        self.site: Any = Site(root, reactor=self.reactor)
-        self.connect()
-
-    def connect(self) -> None:
-        """
-        Connect a client.
-        """
-        address = IPv4Address("TCP", "192.0.2.7", 4321)
-        self.client: Any = StringTransport(peerAddress=address)
-        self.protocol = self.site.buildProtocol(address)
-        self.protocol.makeConnection(self.client)
-        self.addCleanup(self.leave)
-
-    def leave(self) -> None:
-        """
-        The client closes its connection.
-        """
-        protocol, self.protocol = self.protocol, None
-        if protocol is not None:
-            protocol.connectionLost(Failure(ConnectionDone()))
-
-    def says(self, data: bytes) -> None:
-        """
-        The client sends.
-        """
-        self.protocol.dataReceived(data)
-        self.settle()
-
-    def heard(self, headOnly: bool = False) -> Message:
-        """
-        The next response.
-        """
-        data = self.client.value()
-        found = readMessage(data, ended=self.client.disconnecting, headOnly=headOnly)
-        if found is None:
-            raise AssertionError(f"no message in {data!r}")
-        self.client.clear()
-        self.client.write(found[1])
-        return found[0]
-
-    def fails(self) -> list[int]:
-        """
-        The failures of each peer; nobody is busy.
-        """
-        self.assertEqual(self.upstream.status.active, 0)
-        return [each.fails for each in self.upstream.status.peers]
+from twisted_upstream.embed.answering import SiteAsker
 
 
 class PassTests(SiteCase):
@@ -311,172 +250,184 @@ class PassTests(SiteCase):
         self.assertTrue(self.client.disconnecting)
 
 
-class TroubleTests(SiteCase):
+class WireTests(SiteCase):
     """
-    Servers that fail, clients that leave.
+    What else HTTP has.
     """
 
-    def test_next(self) -> None:
+    def test_noContent(self) -> None:
         """
-        When a server fails, the next one is asked.
+        204 has no body, and says nothing of one.
         """
         self.begin()
         self.says(get("/api/"))
-        self.server().hangsUp()
-        server = self.server()
-        self.assertEqual(server.name, B)
-        server.sends(answer(b"b"))
-        self.assertEqual(self.heard().body, b"b")
-        self.assertEqual(self.fails(), [1, 0])
+        self.server().sends(message("HTTP/1.1 204 No Content", ("X-A: b",)))
+        heard = self.heard(headOnly=True)
+        self.assertEqual((heard.status, heard["X-A"]), (204, "b"))
+        self.assertIsNone(heard["Transfer-Encoding"])
+        self.assertIsNone(heard["Content-Length"])
+        self.assertEqual(self.client.value(), b"")
 
-    def test_noneLeft(self) -> None:
+    def test_interim(self) -> None:
         """
-        When all fail, the client is told.
-        """
-        self.begin(readTimeout=1.0, nextUpstreamTries=1)
-        self.says(get("/api/"))
-        self.server().hangsUp()
-        self.assertEqual(self.heard().first, "HTTP/1.1 502 Bad Gateway")
-        self.says(get("/api/"))
-        self.server()
-        self.passes(1)
-        self.assertEqual(self.heard().first, "HTTP/1.1 504 Gateway Time-out")
-
-    def test_cut(self) -> None:
-        """
-        When a server cuts its response, so is the client's.
+        Interim responses of a server are not passed on.
         """
         self.begin()
         self.says(get("/api/"))
-        server = self.server()
-        server.sends(answer(b"12345")[:-2])
-        server.hangsUp()
+        hints = message("HTTP/1.1 103 Early Hints", ("Link: </a>",))
+        self.server().sends(hints + answer(b"x"))
         heard = self.heard()
-        self.assertEqual((heard.body, heard.complete), (b"123", False))
-        self.assertTrue(self.client.disconnecting)
+        self.assertEqual((heard.status, heard["Link"], heard.body), (200, None, b"x"))
 
-    def test_clientLeaves(self) -> None:
+    def test_continue(self) -> None:
         """
-        A client that leaves lets the server go, before and within the response.
-        """
-        for data in (b"", answer(b"12345")[:-2]):
-            self.begin()
-            self.says(get("/api/"))
-            server = self.server()
-            if data:
-                server.sends(data)
-            self.leave()
-            self.settle()
-            server.isClosed()
-            self.assertEqual(self.fails(), [0, 0])
-
-    def test_backPressure(self) -> None:
-        """
-        A client that takes nothing lets the server wait.
+        The site tells who waits for it to go on with a body; then that is passed on.
         """
         self.begin()
-        self.says(get("/api/"))
-        server = self.server()
-        server.sends(answer(b"x" * 100000)[:-99999])
-        self.client.producer.pauseProducing()
-        server.sends(b"x" * 999)
-        for _ in range(9):
-            server.sends(b"x" * 10000)
-        self.assertGreater(len(server.socket.incoming), 0)
-        self.passes(1000)
-        self.client.producer.resumeProducing()
-        self.settle()
-        server.sends(b"x" * 9000)
-        self.assertEqual(len(self.heard().body), 100000)
-        self.assertEqual(self.fails(), [0, 0])
-
-    def test_closed(self) -> None:
-        """
-        A closed group answers nothing any more.
-        """
-        self.begin()
-        self.says(get("/api/"))
-        self.server()
-        self.upstream.close()
-        self.assertEqual(self.heard().status, 502)
-        self.says(get("/api/"))
-        self.assertEqual(self.heard().status, 502)
-
-
-class UpgradeTests(SiteCase):
-    """
-    Other protocols.
-    """
-
-    def upgraded(self) -> Any:
-        """
-        Both sides have switched.
-        """
-        self.begin()
-        self.says(
-            get("/api/chat", "Upgrade: websocket", "Connection: Upgrade", "Sec-A: b")
-        )
-        server = self.server()
-        heard = server.hears("GET /chat HTTP/1.1")
-        self.assertEqual(heard["Upgrade"], "websocket")
-        self.assertEqual(heard["Connection"], "upgrade")
-        self.assertEqual(heard["Sec-A"], "b")
-        fields = ("Upgrade: websocket", "Connection: Upgrade", "Sec-C: d")
-        server.sends(message("HTTP/1.1 101 Switching Protocols", fields) + b"early")
-        head, _, rest = self.client.value().partition(b"\r\n\r\n")
-        self.assertIn(b"HTTP/1.1 101 Switching Protocols\r\n", head + b"\r\n")
-        self.assertIn(b"\r\nSec-C: d", head)
-        self.assertIn(b"\r\nUpgrade: websocket", head)
-        self.assertEqual(rest, b"early")
+        fields = ("Host: a", "Content-Length: 3", "Expect: 100-continue")
+        self.says(message("POST /api/ HTTP/1.1", fields))
+        self.assertEqual(self.client.value(), b"HTTP/1.1 100 Continue\r\n\r\n")
         self.client.clear()
-        return server
+        self.says(b"abc")
+        server = self.server()
+        server.hears("POST / HTTP/1.1", b"abc")
+        server.sends(answer(b"x"))
+        self.assertEqual(self.heard().body, b"x")
 
-    def test_bothWays(self) -> None:
+    def test_chunkedRequest(self) -> None:
         """
-        Bytes go both ways; when the server ends, so does the client's connection.
-        """
-        server = self.upgraded()
-        self.says(b"ping")
-        self.assertEqual(server.raw(), b"ping")
-        server.sends(b"pong")
-        self.assertEqual(self.client.value(), b"pong")
-        self.assertEqual(self.upstream.status.active, 1)
-        server.hangsUp()
-        self.assertTrue(self.client.disconnecting)
-        self.leave()
-        self.settle()
-        self.assertEqual(self.fails(), [0, 0])
-
-    def test_clientLeaves(self) -> None:
-        """
-        When the client leaves, so does the server's connection end.
-        """
-        server = self.upgraded()
-        self.leave()
-        self.settle()
-        server.isEnded()
-        server.hangsUp()
-        self.settle()
-        self.assertEqual(self.fails(), [0, 0])
-
-    def test_backPressure(self) -> None:
-        """
-        Who takes nothing lets the other one wait.
-        """
-        server = self.upgraded()
-        self.client.producer.pauseProducing()
-        server.sends(b"x")
-        server.sends(b"y" * 10)
-        self.assertGreater(len(server.socket.incoming), 0)
-        self.client.producer.resumeProducing()
-        self.settle()
-        self.assertEqual(self.client.value(), b"x" + b"y" * 10)
-
-    def test_refused(self) -> None:
-        """
-        A server that does not switch just answers.
+        A body that came in chunks has its length at the server; trailers are dropped.
         """
         self.begin()
-        self.says(get("/api/", "Upgrade: x", "Connection: upgrade"))
-        self.server().sends(answer(b"no"))
-        self.assertEqual(self.heard().body, b"no")
+        fields = ("Host: a", "Transfer-Encoding: chunked", "Trailer: X-T")
+        head = message("POST /api/ HTTP/1.1", fields)
+        self.says(head + b"3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n")
+        server = self.server()
+        heard = server.hears("POST / HTTP/1.1", b"abc")
+        self.assertEqual(heard["Content-Length"], "3")
+        self.assertIsNone(heard["X-T"])
+        server.sends(answer(b"x"))
+        self.assertEqual(self.heard().body, b"x")
+
+    def test_trailers(self) -> None:
+        """
+        Trailers of a response are dropped: the chunks are the site's own.
+        """
+        self.begin()
+        self.says(get("/api/"))
+        head = message("HTTP/1.1 200 OK", ("Transfer-Encoding: chunked",))
+        self.server().sends(head + b"3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n")
+        self.assertNotIn(b"X-T", self.client.value())
+        self.assertEqual(self.heard().body, b"abc")
+        self.assertEqual(self.client.value(), b"")
+
+    def test_oldHead(self) -> None:
+        """
+        An answer to HEAD of unknown length has neither length nor chunks.
+        """
+        self.begin()
+        self.says(message("HEAD /api/ HTTP/1.1", ("Host: a",)))
+        head = message("HTTP/1.1 200 OK", ("Transfer-Encoding: chunked",))
+        self.server().sends(head)
+        heard = self.heard(headOnly=True)
+        self.assertIsNone(heard["Transfer-Encoding"])
+        self.assertIsNone(heard["Content-Length"])
+        self.assertEqual(self.client.value(), b"")
+
+    def test_hugeRequestHead(self) -> None:
+        """
+        The site refuses requests whose head is too big for it; no server sees them.
+        """
+        self.begin()
+        self.says(get("/api/", *[f"X-A: {number:01000}" for number in range(17)]))
+        self.assertTrue(self.client.value().startswith(b"HTTP/1.1 400 "))
+        self.assertTrue(self.client.disconnecting)
+        self.assertEqual(self.upstream.status.requests, 0)
+
+    def test_bigHeads(self) -> None:
+        """
+        Heads that are not too big go through, whole and in pieces; a response's that is
+        too big is a server's failure.
+        """
+        self.begin(A)
+        long = "a" * 15000
+        request = get("/api/", f"X-A: {long}")
+        self.says(request[:9000])
+        self.says(request[9000:])
+        server = self.server()
+        self.assertEqual(server.hears("GET / HTTP/1.1")["X-A"], long)
+        server.sends(answer(b"x", f"X-B: {long}"))
+        self.assertEqual(self.heard()["X-B"], long)
+        self.says(get("/api/"))
+        server.sends(answer(b"x", f"X-B: {long}{long}"))
+        self.assertEqual(self.heard().status, 502)
+
+    def test_encoded(self) -> None:
+        """
+        A site that compresses gets its responses through C{Request}.
+        """
+        self.begin()
+        wrapped = EncodingResourceWrapper(self.resource, [GzipEncoderFactory()])
+        self.site.resource.putChild(b"packed", wrapped)
+        wrapped.isLeaf = True
+        self.says(get("/packed/", "Accept-Encoding: gzip"))
+        self.server().sends(answer(b"hello" * 99, "X-A: b", "Server: it"))
+        heard = self.heard()
+        self.assertEqual(heard["Content-Encoding"], "gzip")
+        self.assertEqual((heard["X-A"], heard.all("Server")), ("b", ["it"]))
+        self.assertEqual(gzip.decompress(heard.body), b"hello" * 99)
+
+    def test_streams(self) -> None:
+        """
+        A channel that is none of HTTP/1 gets its responses through C{Request}, and
+        cannot switch protocols.
+        """
+        self.begin()
+        request: Any = DummyRequest([b"a"])
+        request.uri, request.prepath = b"/api/a", [b"api"]
+        request.method, request.content, request.channel = b"GET", None, object()
+        request._encoder = None
+        request.isSecure = lambda: True
+        request.requestHeaders.setRawHeaders(b"Upgrade", [b"websocket"])
+        request.requestHeaders.setRawHeaders(b"Connection", [b"upgrade"])
+        self.resource.render(request)
+        server = self.server()
+        heard = server.hears("GET /a HTTP/1.1")
+        self.assertIsNone(heard["Upgrade"])
+        self.assertEqual(heard["X-Forwarded-Proto"], "https")
+        server.sends(answer(b"hello", "Set-Cookie: a", "Set-Cookie: b"))
+        self.assertEqual(b"".join(request.written), b"hello")
+        found = request.responseHeaders.getRawHeaders(b"set-cookie")
+        self.assertEqual(found, [b"a", b"b"])
+        self.assertEqual(request.finished, 1)
+
+
+class GarbageTests(SiteCase):
+    """
+    What is over is freed at once.
+    """
+
+    if platform.python_implementation() != "CPython":
+        skip = "only CPython counts references"
+
+    def test_requests(self) -> None:
+        """
+        Requests on a connection that lives leave nothing for the collector.
+        """
+        self.begin(A)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        server = None
+        for _ in range(3):
+            self.says(get("/api/"))
+            server = server or self.server()
+            server.hears("GET / HTTP/1.1")
+            server.sends(answer(b"hello"))
+            self.assertEqual(self.heard().body, b"hello")
+        self.addCleanup(gc.garbage.clear)
+        self.addCleanup(gc.set_debug, gc.get_debug())
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found = [each for each in gc.garbage if isinstance(each, Request | SiteAsker)]
+        self.assertEqual(found, [])

@@ -221,6 +221,8 @@ class AgentRequest(Asker):
         Peer and connection are free.
         """
         self.upstream = None
+        # It knows us: together they would wait for the garbage collector.
+        self.exchange = None
         self._agent.upstream.forget(self)
         self._dropDeadline()
         body = self.body
