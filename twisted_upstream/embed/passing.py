@@ -201,20 +201,15 @@ def _systemCertificates() -> str:
     return paths.cafile or paths.openssl_cafile
 
 
-def fieldsOf(
-    host: bytes | None, headers: Headers | None, further: frozenset[bytes] = frozenset()
-) -> bytes:
+def fieldsOf(host: bytes | None, headers: Headers | None) -> bytes:
     """
     The block of fields of a request.
 
-    @param host: where C{headers} do not say it, or are not to.
-    @param further: names in lower case of fields that are left out.
+    @param host: where C{headers} do not say it.
     """
     parts = []
     for name, values in () if headers is None else headers.getAllRawHeaders():
         lower = name.lower()
-        if lower in further:
-            continue
         if lower in _OWN:
             if lower == b"host" and values:
                 host = values[-1]
