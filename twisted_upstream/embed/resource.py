@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
@@ -91,6 +92,10 @@ class UpstreamResource:
         self._key = key
         self._special = _SPECIAL | _FORWARDED if forwarded else _SPECIAL
         self._way = Way(upstream, options)
+        # It knows us.
+        from .shortcut import shorten
+
+        self._shorten = shorten
 
     def getChildWithDefault(self, name: bytes, request: Any) -> IResource:
         """
@@ -120,6 +125,8 @@ class UpstreamResource:
         asking = ResourceRequest(self, request, _bodyOf(request.content))
         asking.key = key
         request.notifyFinish().addErrback(asking.gone)
+        if type(request.channel) is HTTPChannel and type(self) is UpstreamResource:
+            self._shorten(request.channel)
         fields = request.requestHeaders.getAllRawHeaders()
         self.begin(asking, path, args, fields, request)
         return NOT_DONE_YET
