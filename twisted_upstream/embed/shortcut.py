@@ -54,8 +54,6 @@ _UNUSUAL = frozenset(
         b"Upgrade",
     )
 )
-
-
 #: What nobody needs to escape.
 _isPlain = re.compile(rb"[ !#-&(-\[\]-~]*").fullmatch
 #: What is not public of channels and sites; where it is not there, everything goes the
@@ -183,7 +181,7 @@ class SiteRequest(SiteAsker):
     @ivar fields: of the request.
     """
 
-    __slots__ = ("channel", "_isChunked", "_sent", "_status", "fields", "sentTarget")
+    __slots__ = ("_isChunked", "_sent", "_status", "channel", "fields", "sentTarget")
 
     def __init__(
         self,
