@@ -8,7 +8,8 @@ L{Upstream} is a group.  It gives out peers, endpoints, agents and resources.
 from .arguments import ArgumentError, Server
 from .errors import FailedAttempt, UpstreamClosed, UpstreamFailed
 from .pick import Pick
-from .upstream import GroupStatus, PeerStatus, Upstream
+from .status import GroupStatus, PeerStatus
+from .upstream import Upstream
 
 __all__ = [
     "ArgumentError",

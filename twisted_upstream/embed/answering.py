@@ -4,7 +4,6 @@ Requests of a site's clients: who asks a group, and passes the response on.
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,13 @@ from zope.interface import implementer
 
 from ..interfaces import IReply
 from ..upstream.asker import Asker, HeldBody
+from .passing import findFields
 from .upgraded import UpgradedConnection
 
 if TYPE_CHECKING:
     from ..wire.head import ResponseHead
     from .resource import UpstreamResource
 
-_findFields = re.compile(rb"\r\n([^:]*): ?([^\r]*)").findall
 #: What every site has put there before a resource is asked: a server's own replaces it.
 #: Headers have these names as they are written here.
 _REPLACED = {b"Server": b"server", b"Date": b"date"}
@@ -305,7 +304,7 @@ class ResourceRequest(SiteAsker):
         request.defaultContentType = None
         if head.contentType is not None:
             headers.addRawHeader(b"Content-Type", head.contentType)
-        for name, value in _findFields(head.fields):
+        for name, value in findFields(head.fields):
             if name.lower() in _replaced:
                 headers.setRawHeaders(name, [value])
             else:

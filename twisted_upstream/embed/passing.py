@@ -5,6 +5,7 @@ exchange of requests that the program has made.
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .upstream import Upstream
 
 _PREFIX = "proxy_"
+
+#: Names and values of a block of fields.
+findFields = re.compile(rb"\r\n([^:]*): ?([^\r]*)").findall
 #: The directives that make sense here, and everything of TLS.
 _OPTIONS = (
     "connect_timeout",

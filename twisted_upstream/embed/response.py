@@ -5,7 +5,6 @@ of whoever takes it.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
@@ -16,11 +15,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface import implementer
 
+from .passing import findFields
+
 if TYPE_CHECKING:
     from ..wire.head import ResponseHead
     from .asking import AgentRequest
 
-_findFields = re.compile(rb"\r\n([^:]*): ?([^\r]*)").findall
 _DONE = Failure(ResponseDone())
 _LOSS = Failure(PotentialDataLoss())
 
@@ -113,7 +113,7 @@ class AgentResponse:
             headers = self._headers = Headers()
             if self._type is not None:
                 headers.addRawHeader(b"Content-Type", self._type)
-            for name, value in _findFields(self._fields):
+            for name, value in findFields(self._fields):
                 headers.addRawHeader(name, value)
         return headers
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakMethod
 
@@ -17,7 +16,6 @@ from twisted.python.failure import Failure
 from .. import plugins
 from ..balance.peer import DOWN, DRAINING, Peer
 from ..balance.peers import Peers
-from ..balance.queue import Queue
 from ..config.directive import Where, bind
 from ..config.nodes import Document, Node
 from ..config.syntax import parse
@@ -29,56 +27,13 @@ from .arguments import ArgumentError, Server, naming, optionNodes, serverNode, t
 from .composition import Composition
 from .errors import FailedAttempt, UpstreamClosed, UpstreamFailed
 from .pick import Pick, chooser
+from .status import GroupStatus, statusOf
 
 if TYPE_CHECKING:
     from ..upstream.group import UpstreamGroup
     from .agent import UpstreamAgent
     from .endpoint import UpstreamEndpoint
     from .resource import UpstreamResource
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PeerStatus:
-    """
-    One peer at one moment.
-
-    @ivar name: its address.
-    @ivar server: the text of its C{server} line.
-    @ivar state: C{up}, C{down}, C{draining}, C{unavail} (it has failed), or C{busy}
-        (it has as many as it may have).
-    @ivar active: attempts under way.
-    @ivar requests: attempts so far.
-    @ivar fails: failures of the current period.
-    """
-
-    name: str
-    server: str
-    weight: int
-    backup: bool
-    state: str
-    active: int
-    requests: int
-    fails: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GroupStatus:
-    """
-    A group at one moment.
-
-    @ivar idle: connections that wait for requests.
-    @ivar waiting: requests that wait for a peer.
-    @ivar overflows: requests that were refused, as so many were waiting.
-    @ivar requests: attempts so far, those at peers included that have left.
-    """
-
-    name: str
-    peers: tuple[PeerStatus, ...]
-    active: int
-    requests: int
-    idle: int
-    waiting: int
-    overflows: int
 
 
 class Upstream:
@@ -426,20 +381,7 @@ class Upstream:
         """
         How the group is now.
         """
-        primary, backup = self._members()
-        peers = [_statusOf(peer, False) for peer in primary]
-        peers += [_statusOf(peer, True) for peer in backup]
-        cache = self._group.cache
-        queue = self._group.layer(Queue)
-        return GroupStatus(
-            name=self.name,
-            peers=tuple(peers),
-            active=sum(each.active for each in peers),
-            requests=sum(each.requests for each in peers) + self._group.gone,
-            idle=0 if cache is None else len(cache),
-            waiting=0 if queue is None else queue.size,
-            overflows=0 if queue is None else queue.overflows,
-        )
+        return statusOf(self.name, self._group)
 
     # ---- for what it gives ----------------------------------------------------------
 
@@ -493,29 +435,6 @@ class Upstream:
             _, closed = self._waiting.popitem()
             closed()
         self._composition.close()
-
-
-def _statusOf(peer: Peer, backup: bool) -> PeerStatus:
-    if peer.down & DOWN:
-        state = "down"
-    elif peer.down & DRAINING:
-        state = "draining"
-    elif peer.isDisabled:
-        state = "unavail"
-    elif peer.maxConns and peer.conns >= peer.maxConns:
-        state = "busy"
-    else:
-        state = "up"
-    return PeerStatus(
-        name=peer.name,
-        server=peer.server,
-        weight=peer.weight,
-        backup=backup,
-        state=state,
-        active=peer.conns,
-        requests=peer.requests,
-        fails=peer.fails,
-    )
 
 
 def _ignore(reason: Failure) -> None:
