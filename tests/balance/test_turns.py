@@ -113,6 +113,16 @@ class LargeGroupTests(SynchronousTestCase):
         chosen = [attempt(each) for each in (large, small, large, self.peers)]
         self.assertEqual(chosen, ["03", "01", "04", "05"])
 
+    def test_generationsBefore(self) -> None:
+        """
+        A request that is several small generations old sees the picks of a large one.
+        """
+        small = makePeers(self.clock, *self.all[:3])
+        between = small.successor(self.all[:2])
+        large = between.successor(self.all)
+        names = [attempt(each) for each in (large, large, small, large)]
+        self.assertEqual(names, ["00", "01", "02", "03"])
+
     def test_obsoleteKeys(self) -> None:
         """
         What is left in heaps of servers that come and go is bounded.

@@ -13,6 +13,7 @@ from zope.interface import implementer
 from ..interfaces import IBalancer, IBalancerLine, IClient, IPeerInit
 from .draw import MOST_MISSES, DrawingGetter, Drawn, Ranges
 from .getter import PeerGetter, takeTurns
+from .levels import Levels
 from .peer import Peer
 from .peers import Peers
 from .plain import PlainDirective
@@ -35,7 +36,12 @@ class LeastConnGetter(PeerGetter):
             hinted = self.hinted(now)
             if hinted is not None:
                 # Unlike in round robin, the weights do not learn of it.
+                self._touch(hinted)
                 return hinted
+        if self.peers.turns is not None:
+            turns = self._turns()
+            if turns is not None:
+                return turns.pick(self, now)
         tried = self.tried
         best: Peer | None = None
         # Those before the first least busy one were busier.
@@ -66,8 +72,37 @@ class LeastConnGetter(PeerGetter):
                 equals.append(peer)
         return takeTurns(equals) if len(equals) > 1 else best
 
+    def _turns(self) -> Levels | None:
+        """
+        What chooses in the place of the loop, if anything does; if not, all values are
+        written out for it.
+        """
+        peers = self.peers
+        turns = peers.turns
+        if isinstance(turns, Levels):
+            return turns
+        newest = None if peers.newest is None else peers.newest[0]
+        if newest is not None and newest is not peers and newest.turns is not None:
+            newest.turns.settle(drop=True)
+        return None
 
-class WarmingLeastConnGetter(PeerGetter):
+    def freePeer(self, peer: Peer, outcome: int) -> None:
+        """
+        The attempt is over: the peer is less busy.
+        """
+        super().freePeer(peer, outcome)
+        self._touch(peer)
+
+    def _touch(self, peer: Peer) -> None:
+        peers: Peers | None = self.peers
+        while peers is not None:
+            # A group that is small, and always was, need not know.
+            if peers.turns is not None or peers.newest is not None:
+                peers.touch(peer)
+            peers = peers.next
+
+
+class WarmingLeastConnGetter(LeastConnGetter):
     """
     The same where servers may warm up: a server that does weighs less.
     """
@@ -95,7 +130,7 @@ class LeastConn:
 
     __slots__ = ("_getter", "_peers")
 
-    _getter: type[PeerGetter]
+    _getter: type[LeastConnGetter]
     _peers: Peers
 
     def initUpstream(self, peers: Peers) -> None:
@@ -105,6 +140,10 @@ class LeastConn:
         self._peers = peers
         mayWarm = peers.scale != 1 or (peers.next is not None and peers.next.scale != 1)
         self._getter = WarmingLeastConnGetter if mayWarm else LeastConnGetter
+        if not mayWarm:
+            for each in (peers, peers.next):
+                if each is not None and Levels.suit(each):
+                    each.turns = Levels(each)
 
     def initPeer(self, client: IClient) -> PeerGetter:
         """

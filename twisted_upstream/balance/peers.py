@@ -137,8 +137,9 @@ class Peers:
         if new.scale != self.scale:
             for peer in new.peers:
                 peer.currentWeight = peer.currentWeight * new.scale // self.scale
-        if new.turns is not None and self.turns is None:
-            # A request under way must not loop over what the new generation has.
+        if self.turns is None:
+            # A request under way must not loop over what the newest generation has,
+            # which may be larger.
             self.turns = Turns(self)
         return new
 
