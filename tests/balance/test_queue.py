@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from twisted_upstream.balance.getter import PeerGetter
 from twisted_upstream.balance.hashing import ConsistentHash, Hash, IpHash
+from twisted_upstream.balance.health import HealthRecords
 from twisted_upstream.balance.load import LeastConn, RandomChoice
 from twisted_upstream.balance.peer import DOWN, DRAINING, Outcome, Peer
 from twisted_upstream.balance.peers import Peers
@@ -237,6 +238,55 @@ class QueueTests(QueueCase):
         self.clock.pump([0.2, 0])
         self.assertIs(second.told, a)
         second.ends()
+        self.isQuiet()
+
+    def test_proved(self) -> None:
+        """
+        A session that is connected proves its server alive: nobody has to wait for its
+        end, nor for the end of the rest.
+        """
+        a = Peer("a", ("a", 80), failTimeout=5)
+        b = Peer("b", ("b", 80), down=DOWN)
+        self.start([a, b])
+        a.fails, a.checked = 1, 1000
+        first, second = self.request(), self.request()
+        self.clock.pump([6, 0])
+        self.assertIs(first.told, a)
+        self.assertTrue(second.isWaiting)
+        first.getter.notifyPeer(a, "connect", 0.0)
+        self.clock.advance(0)
+        self.assertIs(second.told, a)
+        first.ends()
+        second.ends()
+        self.isQuiet()
+
+    def test_provedElsewhere(self) -> None:
+        """
+        Another group that shares what is known of a server finds it well: who waits
+        here has it at once, or nearly so.
+        """
+        records = HealthRecords()
+        here, there = (
+            records.makePeer("a", ("a", 80), failTimeout=seconds) for seconds in (30, 2)
+        )
+        self.start([here, Peer("b", ("b", 80), down=DOWN)])
+        other = Peers(
+            "h",
+            [there, Peer("c", ("c", 80), down=DOWN)],
+            seconds=self.clock.seconds,
+            random=Random(1),
+        )
+        here.fails, here.checked = 1, 1000
+        request = self.request()
+        self.clock.pump([1] * 3)
+        getter = PeerGetter(other)
+        self.assertIs(getter.getPeer(), there)
+        self.clock.pump([1] * 5)
+        self.assertTrue(request.isWaiting)
+        getter.freePeer(there, Outcome.OK)
+        self.clock.pump([1, 0])
+        self.assertIs(request.told, here)
+        request.ends()
         self.isQuiet()
 
     def test_membership(self) -> None:

@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
+#: Seconds after which a server is looked at that other groups may have found well.
+_WHILE = 1
+
+
 class Queue(Layer):
     """
     The requests of one group that wait, first come, first served.
 
     A request that has to wait is asked again when a server may have become available:
-    an attempt has ended, the time for which failures make a server unavailable is over,
-    or membership has changed.  That happens in a turn of its own: who frees a server is
-    in the middle of something else.
+    an attempt has ended or has proved its server alive, the time for which failures
+    make a server unavailable is over, or there is a new generation of peers, as after
+    each change of members, of their weights and of who is down.  That happens in a turn
+    of its own: who frees a server is in the middle of something else.
 
     @ivar maxSize: how many may wait.
     @ivar overflows: how many were refused as so many were waiting.
@@ -236,6 +241,9 @@ class Queue(Layer):
         """
         Come back when the first request has waited too long or a server has rested
         long enough, whichever is first.
+
+        What another group finds out of a server that it shares nobody tells us: that is
+        looked at once in a while.
         """
         if not self._waiters:
             return
@@ -244,6 +252,8 @@ class Queue(Layer):
         for peer in self.peers:
             if peer.isDisabled and not peer.down:
                 end = peer.checked + peer.failTimeout + 1
+                if peer.sharesHealth:
+                    end = min(end, now + _WHILE)
                 if now < end < due:
                     due = end
         timer = self._timer
@@ -344,6 +354,16 @@ class QueueGetter(LayerGetter):
         """
         self.inner.freePeer(peer, outcome)
         self._queue.peerFreed(peer)
+
+    def notifyPeer(self, peer: Peer, milestone: str, elapsed: float) -> None:
+        """
+        The attempt has come so far.  If that proves the server alive, others may have
+        it, too.
+        """
+        rested = peer.isDisabled
+        self.inner.notifyPeer(peer, milestone, elapsed)
+        if rested and not peer.isDisabled:
+            self._queue.wake()
 
     def limitTries(self, limit: int) -> None:
         """
