@@ -204,7 +204,9 @@ class UpgradeTests(ConversationCase):
         connection is not used again.
         """
         talk = self.talk(proxy())
-        client, server = talk.reaches()
+        client = talk.client()
+        client.sends(get())
+        server = talk.server()
         server.sends(SWITCH + b"evil")
         server.hangsUp()
         server.isClosed()

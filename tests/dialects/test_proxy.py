@@ -14,7 +14,7 @@ from tests.support.conversation import (
 from tests.support.fakerequest import messages
 from tests.support.memory import MemoryHTTP
 from twisted_upstream.config.nodes import ConfigError
-from twisted_upstream.dialects.proxy import Target
+from twisted_upstream.dialects.target import Target
 
 
 class TargetTests(ConversationCase):

@@ -24,8 +24,8 @@ from twisted_upstream.stream.build import StreamBuild
 from twisted_upstream.stream.tcp import TCPSession
 from twisted_upstream.upstream.build import Given
 from twisted_upstream.upstream.connection import UpstreamFactory
-from twisted_upstream.upstream.group import Surroundings
 from twisted_upstream.upstream.served import Served
+from twisted_upstream.upstream.surroundings import Surroundings
 from twisted_upstream.variables import Variables
 
 from .memory import (

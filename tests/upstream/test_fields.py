@@ -82,8 +82,22 @@ class RewriteTests(SynchronousTestCase):
 
     def test_refresh(self) -> None:
         """
-        Of Refresh the URL is rewritten.
+        Of Refresh the URL is rewritten: what follows C{url=}.
         """
+
+        def rewriteUrl(value: bytes) -> bytes | None:
+            return b"/new" if value == b"http://b/" else None
+
+        for value, expected in (
+            (b"7; url=http://b/", b"7; url=/new"),
+            (b"7; URL=http://b/", b"7; URL=/new"),
+            (b"7; url=http://c/", b"7; url=http://c/"),
+            (b"7; http://b/", b"7; http://b/"),
+        ):
+            self.assertEqual(
+                rewrite(b"\r\nRefresh: " + value, rewriteUrl, None, True),
+                (b"\r\nRefresh: " + expected, None),
+            )
         self.assertEqual(
             rewrite(
                 b"\r\nRefresh: 3; URL=http://u/", lambda v: b"[%b]" % v, None, True

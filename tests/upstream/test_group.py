@@ -4,231 +4,19 @@ Tests for L{twisted_upstream.upstream.group}.
 
 from __future__ import annotations
 
+from collections import Counter
+
+from tests.balance.rules import Somebody
 from tests.support.conversation import (
     ConversationCase,
     answer,
-    configuration,
     get,
     proxy,
     upstream,
 )
-from tests.support.fakerequest import messages
-from tests.support.memory import MemoryHTTP
-from twisted_upstream.balance.peer import Peer
-from twisted_upstream.config.nodes import ConfigError
+from twisted_upstream.balance.peer import DOWN, DRAINING, Outcome, Peer
 from twisted_upstream.net.sockaddr import sockaddrName
-
-
-class DefineTests(ConversationCase):
-    """
-    C{upstream{}} blocks.
-    """
-
-    def refuses(self, text: str, expected: str) -> None:
-        """
-        C{text} is refused with a message that contains this.
-        """
-        error = self.assertRaises(ConfigError, MemoryHTTP, text, self.mktemp())
-        self.assertTrue(
-            any(expected in each for each in messages(error)), messages(error)
-        )
-
-    def test_empty(self) -> None:
-        """
-        A group needs a server, and one that is no backup.
-        """
-        self.refuses(proxy(http="upstream u { }"), "no servers are inside upstream")
-        self.refuses(
-            proxy(http=upstream("10.0.0.1 backup")), 'no servers in upstream "u"'
-        )
-
-    def test_resolve(self) -> None:
-        """
-        Watched names need a zone and a resolver; services need a name without port.
-        """
-        for line, more, expected in (
-            (
-                "x.test resolve",
-                "resolver 10.0.0.53;",
-                'resolving names at run time requires upstream "u" to be in shared'
-                " memory",
-            ),
-            (
-                "x.test resolve",
-                "zone z 64k;",
-                'no resolver defined to resolve names at run time in upstream "u"',
-            ),
-            (
-                "x.test service=http",
-                "",
-                'service upstream "x.test" requires "resolve" parameter',
-            ),
-            (
-                "x.test:80 resolve service=http",
-                "",
-                'service upstream "x.test:80" may not have port',
-            ),
-            (
-                "10.0.0.1 resolve service=http",
-                "",
-                'service upstream "10.0.0.1" requires domain name',
-            ),
-            ("x.test resolve service=", "", "service is empty"),
-            (
-                "x.test resolve backup",
-                "zone z 64k; resolver 10.0.0.53;",
-                'no servers in upstream "u"',
-            ),
-        ):
-            self.refuses(proxy(http=upstream(line, more=more)), expected)
-
-    def test_resolveAccepted(self) -> None:
-        """
-        The resolver may be that of C{http}; addresses are not watched and need none.
-        """
-        for line, more, watched in (
-            ("x.test resolve", "zone z 64k;", 1),
-            ("x.test resolve service=http", "zone z 64k; resolver_timeout 3s;", 1),
-            ("10.0.0.1 resolve", "", 0),
-            ("[::1]:80 resolve", "", 0),
-            ("unix:/s resolve", "", 0),
-        ):
-            talk = self.talk(
-                proxy(http="resolver 10.0.0.53;" + upstream(line, more=more))
-            )
-            [group] = talk.http.groups
-            self.assertEqual(len(group.watched), watched)
-
-    def test_backupAfterMethod(self) -> None:
-        """
-        Whether a server may be a backup is up to the last method before its line.
-        """
-        refused = 'balancing method does not support parameter "backup"'
-        for lines, accepted in (
-            ("server 10.0.0.1; hash k; server 10.0.0.2 backup;", False),
-            ("server 10.0.0.1; server 10.0.0.2 backup; hash k;", True),
-            ("random; least_conn; server 10.0.0.1; server 10.0.0.2 backup;", True),
-            ("ip_hash; server 10.0.0.1; server 10.0.0.2 backup; least_conn;", False),
-        ):
-            text = proxy(http=f"upstream u {{ {lines} }}")
-            if accepted:
-                self.talk(text)
-            else:
-                self.refuses(text, refused)
-
-    def test_parametersAfterMethod(self) -> None:
-        """
-        Some methods do not go with some parameters.
-        """
-        for method, parameter, accepted in (
-            ("hash k", "slow_start=30s", False),
-            ("ip_hash", "slow_start=30s", False),
-            ("random", "slow_start=30s", False),
-            ("least_conn", "slow_start=30s", True),
-            ("vnswrr", "max_conns=2", True),
-            ("iwrr", "slow_start=30s", False),
-            ("consistent_hash k", "max_conns=2", False),
-            ("consistent_hash k", "id=3", True),
-        ):
-            text = f"{method}; server 10.0.0.1 {parameter}; server 10.0.0.2;"
-            text = proxy(http=f"upstream u {{ {text} }}")
-            refused = f'balancing method does not support parameter "{parameter}"'
-            if accepted:
-                self.talk(text)
-            else:
-                self.refuses(text, refused)
-
-    def test_slowStart(self) -> None:
-        """
-        The parameter is a time.
-        """
-        self.refuses(
-            proxy(http=upstream("10.0.0.1 slow_start=x")),
-            'invalid parameter "slow_start=x"',
-        )
-        self.talk(proxy(http=upstream("10.0.0.1 slow_start=1m30s", "10.0.0.2")))
-
-    def test_redefinedMethod(self) -> None:
-        """
-        The last method stays; those before it must be right as well.
-        """
-        talk = self.talk(
-            proxy(http=upstream("10.0.0.1", "10.0.0.2", more="ip_hash; least_conn;"))
-        )
-        client = talk.client()
-        client.sends(get())
-        self.assertEqual(talk.server().name, "10.0.0.1:80")
-        self.refuses(
-            proxy(http=upstream("10.0.0.1", more="random three; least_conn;")),
-            'invalid parameter "three"',
-        )
-        self.refuses(
-            proxy(http=upstream("10.0.0.1", more="hash $nope;")),
-            'unknown "nope" variable',
-        )
-
-    def test_duplicate(self) -> None:
-        """
-        A name is given once.
-        """
-        two = upstream("10.0.0.1") + upstream("10.0.0.2")
-        self.refuses(proxy(http=two), 'duplicate upstream "u"')
-
-    def test_unknownHost(self) -> None:
-        """
-        A host that is unknown is told with its line.
-        """
-        self.refuses(
-            proxy(http=upstream("nowhere.test")),
-            'host not found in upstream "nowhere.test"',
-        )
-        self.refuses(
-            configuration("location / { proxy_pass http://nowhere.test; }"),
-            'host not found in upstream "nowhere.test"',
-        )
-
-    def test_groupWithPort(self) -> None:
-        """
-        A group is meant by its name alone.
-        """
-        self.refuses(
-            configuration(
-                "location / { proxy_pass http://u:81; }", upstream("10.0.0.1")
-            ),
-            'upstream "u" may not have port 81',
-        )
-
-    def test_defaultPort(self) -> None:
-        """
-        A server without a port has the scheme's.
-        """
-        talk = self.talk(proxy(http=upstream("backend")))
-        client = talk.client()
-        client.sends(get())
-        self.assertEqual(talk.server().name, "10.0.0.1:80")
-
-    def test_unix(self) -> None:
-        """
-        A server may be a unix socket.
-        """
-        talk = self.talk(proxy(http=upstream("unix:/run/app.sock")))
-        client = talk.client()
-        client.sends(get())
-        server = talk.server()
-        self.assertEqual(server.name, "unix:/run/app.sock")
-        self.assertEqual(server.message()["Host"], "u")
-
-    def test_shared(self) -> None:
-        """
-        Two locations that name the same address share its counts.
-        """
-        talk = self.talk(
-            configuration(
-                "location /a { proxy_pass http://10.0.0.1; }"
-                "location /b { proxy_pass http://10.0.0.1:80; }"
-            )
-        )
-        self.assertEqual(len(talk.http.groups), 1)
+from twisted_upstream.upstream.group import UpstreamGroup
 
 
 class ReplacePeersTests(ConversationCase):
@@ -258,65 +46,96 @@ class ReplacePeersTests(ConversationCase):
         talk.isQuiet()
 
 
-class HealthScopeTests(ConversationCase):
+class ChangeTests(ConversationCase):
     """
-    C{health_scope}
-    """
-
-    def test_address(self) -> None:
-        """
-        Groups that say C{address} share what they know of a server; others do not.
-        """
-        blocks = "".join(
-            f"upstream {name} {{ {scope} server 10.0.0.1; server 10.0.0.{index}; }}"
-            for index, (name, scope) in enumerate(
-                (
-                    ("one", "health_scope address;"),
-                    ("two", "health_scope address;"),
-                    ("three", "health_scope group;"),
-                    ("u", ""),
-                ),
-                2,
-            )
-        )
-        talk = self.talk(proxy(http=blocks))
-        first = {group.host: group.peers.peers[0] for group in talk.http.groups}
-        first["one"].fails = 1
-        self.assertEqual(
-            {name: first[name].fails for name in ("one", "two", "three", "u")},
-            {"one": 1, "two": 1, "three": 0, "u": 0},
-        )
-
-
-class AdoptTests(ConversationCase):
-    """
-    Groups with watched names, after a reload.
+    Members that change while they stay.
     """
 
-    def group(self, name: str, zone: str) -> str:
+    def test_setDown(self) -> None:
         """
-        An C{upstream{}} block.
+        Who waits is served by a server that takes part again; who comes later finds it,
+        too, until it is down once more.
         """
-        return (
-            f"upstream {name} {{ zone {zone} 64k; resolver 10.0.0.53;"
-            " server x.test resolve; }"
-        )
+        for servers in (
+            ("10.0.0.1 down", "10.0.0.2 down"),
+            ("10.0.0.2 down", "10.0.0.1 down backup"),
+            tuple(f"10.0.0.{number} down" for number in range(1, 20)),
+        ):
+            talk = self.talk(proxy(http=upstream(*servers, more="queue 5;")))
+            [group] = talk.http.groups
+            [peer] = [
+                peer
+                for peers in group.members()
+                for peer in peers
+                if peer.name == "10.0.0.1:80"
+            ]
+            client = talk.client()
+            client.sends(get())
+            talk.passes(1)
+            talk.noServer()
+            group.setDown({peer: 0})
+            talk.passes(0)
+            for _ in range(2):
+                server = talk.server()
+                self.assertEqual(server.name, "10.0.0.1:80")
+                server.sends(answer(b"x", "Connection: close"))
+                client.hears(200, b"x")
+                client.sends(get())
+            server = talk.server()
+            group.setDown({peer: DOWN})
+            server.sends(answer(b"x", "Connection: close"))
+            client.hears(200, b"x")
+            client.sends(get())
+            talk.passes(1)
+            talk.noServer()
+            talk.passes(60)
+            client.hears(502)
+            talk.isQuiet()
 
-    def test_adopt(self) -> None:
+    def test_drainAndBack(self) -> None:
         """
-        Addresses go to the group of the same name and zone.
+        Draining is a way of being down.
         """
-        old, new = (
-            self.talk(configuration("return 200;", "".join(groups))).http
-            for groups in (
-                [self.group(f"u{n}", "z") for n in range(3)],
-                [self.group("u0", "z"), self.group("u1", "y"), self.group("u3", "z")],
-            )
-        )
-        old.reactor.passes(0.01)
-        old.names.says("x.test", "10.0.0.1", until=99)
-        new.build.groups.adopt(old.build.groups)
-        self.assertEqual(
-            [[peer.name for peer in group.peers.peers] for group in new.groups],
-            [["10.0.0.1:80"], [], []],
-        )
+        talk = self.talk(proxy(http=upstream("10.0.0.1", "10.0.0.2", more="queue 5;")))
+        [group] = talk.http.groups
+        first, second = group.peers.peers
+        group.setDown({first: DRAINING, second: DOWN})
+        client = talk.client()
+        client.sends(get())
+        talk.noServer()
+        group.setDown({first: 0})
+        talk.passes(0)
+        talk.server().sends(answer(b"x"))
+        client.hears(200, b"x")
+        talk.isQuiet()
+
+    def test_setWeight(self) -> None:
+        """
+        From then on each server is chosen as often as it weighs, in the middle of turns
+        as well.
+        """
+        for count in (3, 20):
+            servers = [f"10.0.1.{number}" for number in range(count)]
+            talk = self.talk(proxy(http=upstream(*servers, more="zone z 64k;")))
+            [group] = talk.http.groups
+
+            def picks(number: int, group: UpstreamGroup = group) -> list[Peer]:
+                found = []
+                for _ in range(number):
+                    getter = group.initPeer(Somebody())
+                    peer = getter.getPeer()
+                    assert isinstance(peer, Peer)
+                    getter.freePeer(peer, Outcome.OK)
+                    found.append(peer)
+                return found
+
+            first, *_, last = group.peers.peers
+            picks(2)
+            group.setWeight({first: 5, last: 3})
+            # What they were ahead by, or behind, evens out.
+            picks(3 * (count + 6))
+            spread = Counter(picks(count + 6))
+            self.assertEqual((spread[first], spread[last]), (5, 3))
+            self.assertEqual(sum(spread.values()) - 8, count - 2)
+            self.assertEqual(len(spread), count)
+            self.assertEqual(group.peers.totalWeight, count + 6)

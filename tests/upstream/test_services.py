@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.memory import Names
-from twisted_upstream.upstream.resolve import Service
+from twisted_upstream.upstream.answer import Service
 from twisted_upstream.upstream.services import (
     Found,
     Target,

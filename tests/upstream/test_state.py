@@ -15,7 +15,7 @@ from tests.support.conversation import ConversationCase, answer, get, proxy
 from tests.support.memory import MemoryHTTP
 from twisted_upstream.config.nodes import ConfigError, Node
 from twisted_upstream.config.syntax import parse
-from twisted_upstream.upstream.options import ServerLine, parseServer
+from twisted_upstream.upstream.server_line import ServerLine, parseServer
 from twisted_upstream.upstream.state import readState, stateText, writeState
 
 HERE = Node("state", ("file",), path="nginx.conf", line=3)

@@ -16,9 +16,10 @@ from twisted_upstream.balance.peer import Outcome, Peer
 from twisted_upstream.balance.peers import Peers
 from twisted_upstream.config.syntax import Node
 from twisted_upstream.testing.simulation import SimulatedClient, balancerOf
-from twisted_upstream.upstream.group import Surroundings, UpstreamGroup
-from twisted_upstream.upstream.options import ServerLine, parseServer
-from twisted_upstream.upstream.resolve import Service
+from twisted_upstream.upstream.answer import Service
+from twisted_upstream.upstream.group import UpstreamGroup
+from twisted_upstream.upstream.server_line import ServerLine, parseServer
+from twisted_upstream.upstream.surroundings import Surroundings
 from twisted_upstream.upstream.watch import WatchedServer
 
 NAME = "x.test"

@@ -18,15 +18,12 @@ from zope.interface import implementer
 from ..config.build import Block
 from ..config.directive import HTTP_ANY, directive, number
 from ..http.phases.paths import compileType
-from ..interfaces import IDialect, IInputFilter
-from ..plugins import Dialect, Exchange
-from ..upstream.options import ValuePassOptions
+from ..interfaces import IDialect
+from ..plugins import Dialect
 from ..variables import Value
-from ..wire.body import Length, Trailed
 from ..wire.head import ResponseHead
 from ..wire.response1 import InvalidHead
-
-_END = b"\r\nEND\r\n"
+from .stores import ValueExchange, ValuePassOptions
 
 #: What would end a key or the command, and what escapes it.
 _escape = re.compile(rb"[\x00-\x20%]").sub
@@ -72,18 +69,15 @@ class MemcachedPass:
         self.typeOf: Callable[[bytes], bytes | None] = compileType(block)
 
 
-class MemcachedExchange(Exchange):
+class MemcachedExchange(ValueExchange):
     """
     One value.
     """
 
     scheme = b"memcached://"
     excessMessage = "memcached sent invalid trailer"
-    excessLevel = "error"
-
-    def __init__(self, options: MemcachedPass, client: Any) -> None:
-        self.options: MemcachedPass = options
-        self.client: Any = client
+    end = b"\r\nEND\r\n"
+    options: MemcachedPass
 
     def createRequest(self) -> bytes | None:
         """
@@ -164,20 +158,6 @@ class MemcachedExchange(Exchange):
 
     def _log(self, level: str, message: bytes) -> None:
         self.client.logError(level, message.decode("utf-8", "replace"), action=_READING)
-
-    def inputFilterInit(self, head: ResponseHead) -> IInputFilter:
-        """
-        The value, and what follows it.
-        """
-        if head.status == 404:
-            self.reusable = True
-            return Length(0)
-        if self.client.method == b"HEAD":
-            # The value is on its way; to close is cheaper than to read it.
-            return Length(0)
-        self.reusable = True
-        assert head.contentLength is not None
-        return Trailed(head.contentLength, _END)
 
 
 _READING = "reading response header from upstream"

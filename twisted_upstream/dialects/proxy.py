@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from zope.interface import implementer
 
 from ..config.build import Block
-from ..config.directive import HTTP_ANY, InvalidValue, Where, directive, flag, template
+from ..config.directive import Where
 from ..config.syntax import Node
 from ..config.values import Template
 from ..interfaces import IDialect, IInputFilter
@@ -29,81 +28,10 @@ from ..wire.body import Chunked, Length, UntilClose, encodeChunk
 from ..wire.head import ResponseHead
 from ..wire.response1 import NotHTTP, parseResponse
 from ..wire.uri import escapeUri
-from .redirects import PassUrl, RedirectOptions, compileCookies, compileRedirect
-
-
-def _version(node: Node) -> bytes:
-    word = node.words[0]
-    if word == "2":
-        raise node.error("HTTP/2 to servers is not supported", word=0)
-    if word not in ("1.0", "1.1"):
-        raise InvalidValue(word, "")
-    return word.encode()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SetHeader:
-    """
-    One C{proxy_set_header}.
-    """
-
-    node: Node
-    name: bytes
-    value: str
-
-
-def _setHeader(node: Node) -> SetHeader:
-    name, value = node.words
-    return SetHeader(
-        node=node, name=name.encode("utf-8", "surrogateescape"), value=value
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProxyOptions:
-    """
-    What only HTTP has.
-    """
-
-    setHeaders: tuple[SetHeader, ...] = directive(
-        "*_set_header",
-        HTTP_ANY,
-        _setHeader,
-        arity=(2, 2),
-        repeat=True,
-        default=(),
-        doc="A field of requests to servers; an empty value removes it.",
-    )
-    httpVersion: bytes = directive(
-        "*_http_version",
-        HTTP_ANY,
-        _version,
-        arity=(1, 1),
-        default=b"1.1",
-        doc="The version of requests to servers.",
-    )
-    method: Template | None = directive(
-        "*_method",
-        HTTP_ANY,
-        template,
-        default=None,
-        doc="The method of requests to servers, instead of the client's.",
-    )
-    setBody: Template | None = directive(
-        "*_set_body",
-        HTTP_ANY,
-        template,
-        default=None,
-        doc="The body of requests to servers, instead of the client's.",
-    )
-    passTrailers: bool = directive(
-        "*_pass_trailers",
-        HTTP_ANY,
-        flag,
-        default=False,
-        doc="Pass the trailers of chunked responses to clients.",
-    )
-
+from .cookies import CookieOptions, compileCookies
+from .proxy_options import ProxyOptions
+from .redirects import RedirectOptions, compileRedirect
+from .target import Target, passUrls
 
 #: Fields that are made here, or are for one connection only.  Empty values are not
 #: sent.
@@ -118,53 +46,6 @@ _DEFAULTS = (
     b"expect",
     b"upgrade",
 )
-
-
-class Target:
-    """
-    What the text of a C{proxy_pass} says.
-
-    @ivar authority: C{host[:port]}, or C{unix:/path}.
-    @ivar host: what C{$proxy_host} and the Host field say.
-    @ivar port: C{$proxy_port}.
-    @ivar uri: what follows; empty: nothing.
-    @ivar secure: C{https}.
-    @ivar usualPort: of the scheme.
-    """
-
-    __slots__ = ("authority", "host", "port", "secure", "uri", "usualPort")
-
-    def __init__(self, text: bytes) -> None:
-        """
-        @raise ValueError: it is no URL of a server; the text is nginx's.
-        """
-        if text[:7].lower() == b"http://":
-            self.secure, self.usualPort = False, 80
-            rest = text[7:]
-        elif text[:8].lower() == b"https://":
-            self.secure, self.usualPort = True, 443
-            rest = text[8:]
-        else:
-            raise ValueError("invalid URL prefix")
-        usual = b"%d" % self.usualPort
-        if rest[:5].lower() == b"unix:":
-            path, _, self.uri = rest[5:].partition(b":")
-            self.authority = b"unix:" + path
-            self.host = b"localhost"
-            self.port = b""
-        else:
-            found = re.search(rb"[/?]", rest)
-            at = len(rest) if found is None else found.start()
-            self.authority, self.uri = rest[:at], rest[at:]
-            host, colon, port = self.authority.rpartition(b":")
-            if colon and port.isdigit():
-                self.port = port
-                self.host = host if port == usual else self.authority
-            else:
-                self.port = usual
-                self.host = self.authority
-        if self.uri.startswith(b"?"):
-            self.uri = b"/" + self.uri
 
 
 class ProxyPass:
@@ -196,7 +77,7 @@ class ProxyPass:
         self.passFields = passing.passRequestHeaders
         self.passTrailers = options.passTrailers
         self.hide = blocks.hider(passing.hideHeaders, passing.passHeaders)
-        self.redirect = compileRedirect(block, name, build, _passUrls(build, name))
+        self.redirect = compileRedirect(block, name, build, passUrls(name))
         self.cookies = compileCookies(block, name, build)
         self._bindFields(options, build)
 
@@ -460,26 +341,6 @@ def chunks(data: bytes, last: bool) -> bytes:
     return framed + b"0\r\n\r\n" if last else framed
 
 
-def _passUrls(build: Any, name: str) -> Callable[[Block], PassUrl | None]:
-    def passUrl(block: Block) -> PassUrl | None:
-        text = block.of(PassOptions, name).target
-        if text is None:
-            return None
-        constant = text.constant
-        if constant is None:
-            return PassUrl(None, False, "")
-        location = ""
-        if block.where is Where.LOCATION and not block.node.words[0].startswith("~"):
-            location = block.node.words[-1]
-        try:
-            hasUri = bool(Target(constant).uri)
-        except ValueError:
-            hasUri = False
-        return PassUrl(text.text, hasUri, location)
-
-    return passUrl
-
-
 @implementer(IDialect)
 class ProxyDialect(Dialect):
     """
@@ -488,7 +349,7 @@ class ProxyDialect(Dialect):
 
     def __init__(self) -> None:
         super().__init__("proxy", ProxyExchange, ProxyOptions)
-        self.moreOptions = (RedirectOptions, UpstreamTLSOptions)
+        self.moreOptions = (RedirectOptions, CookieOptions, UpstreamTLSOptions)
 
     def authority(self, text: bytes) -> tuple[bytes, int]:
         """

@@ -20,13 +20,12 @@ from ..config.directive import HTTP_ANY, directive, template
 from ..config.syntax import Node
 from ..config.values import Template, parseTemplate
 from ..http.phases.paths import compileType
-from ..interfaces import IDialect, IInputFilter
-from ..plugins import Dialect, Exchange
-from ..upstream.options import ValuePassOptions
+from ..interfaces import IDialect
+from ..plugins import Dialect
 from ..variables import Getter, Value
-from ..wire.body import Length, Trailed
 from ..wire.head import ResponseHead
 from ..wire.response1 import InvalidHead
+from .stores import ValueExchange, ValuePassOptions
 
 
 def _auth(node: Node) -> tuple[Template, ...]:
@@ -101,18 +100,15 @@ class RedisPass:
         self.typeOf: Callable[[bytes], bytes | None] = compileType(block)
 
 
-class RedisExchange(Exchange):
+class RedisExchange(ValueExchange):
     """
     One value.
     """
 
     scheme = b"redis://"
     excessMessage = "redis sent invalid trailer"
-    excessLevel = "error"
-
-    def __init__(self, options: RedisPass, client: Any) -> None:
-        self.options: RedisPass = options
-        self.client: Any = client
+    end = b"\r\n"
+    options: RedisPass
 
     def createRequest(self) -> bytes | None:
         """
@@ -166,20 +162,6 @@ class RedisExchange(Exchange):
             contentLength=int(found[1]),
             contentType=self.options.typeOf(self.client.uri),
         )
-
-    def inputFilterInit(self, head: ResponseHead) -> IInputFilter:
-        """
-        The value, and the line end after it.
-        """
-        if head.status == 404:
-            self.reusable = True
-            return Length(0)
-        if self.client.method == b"HEAD":
-            # The value is on its way; to close is cheaper than to read it.
-            return Length(0)
-        self.reusable = True
-        assert head.contentLength is not None
-        return Trailed(head.contentLength, b"\r\n")
 
 
 @implementer(IDialect)

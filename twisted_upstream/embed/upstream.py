@@ -5,7 +5,7 @@ A group of servers in somebody else's program.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakMethod
 
@@ -15,14 +15,14 @@ from twisted.python.failure import Failure
 
 from .. import plugins
 from ..balance.peer import DOWN, DRAINING, Peer
-from ..balance.peers import Peers
 from ..config.directive import Where, bind
 from ..config.nodes import Document, Node
 from ..config.syntax import parse
 from ..interfaces import IBalancer
 from ..process.configuration import readDocument
 from ..process.grammar import makeGrammar
-from ..upstream.options import UpstreamOptions, parseServer
+from ..upstream.group_options import UpstreamOptions
+from ..upstream.server_line import parseServer
 from .arguments import ArgumentError, Server, naming, optionNodes, serverNode, textNode
 from .composition import Composition
 from .errors import FailedAttempt, UpstreamClosed, UpstreamFailed
@@ -311,20 +311,19 @@ class Upstream:
         """
         Send a server only those who were there before (C{sticky}, C{persist}).
         """
-        self._change(server, lambda peer: peer.down | DRAINING)
+        self._setDown({peer: peer.down | DRAINING for peer in self._find(server)})
 
     def down(self, server: str) -> None:
         """
         Send a server nothing any more.
         """
-        self._change(server, lambda peer: peer.down | DOWN)
+        self._setDown({peer: peer.down | DOWN for peer in self._find(server)})
 
     def up(self, server: str) -> None:
         """
         Let a server take part again that is down or draining.
         """
-        for peer in self._change(server, lambda peer: 0):
-            self._group.peers.cameBack(peer)
+        self._setDown(dict.fromkeys(self._find(server), 0))
 
     def weigh(self, server: str, weight: int) -> None:
         """
@@ -335,26 +334,16 @@ class Upstream:
         if not isinstance(weight, int) or weight < 1:
             raise ArgumentError(f"weight: not a whole number from 1 on: {weight!r}")
         found = self._find(server)
-        for peer in found:
-            self._touch(peer)
-            peer.weight = peer.effectiveWeight = weight
-        self._replace(*self._members())
+        self._checkOpen()
+        self._group.setWeight(dict.fromkeys(found, weight))
 
-    def _change(self, server: str, bits: Callable[[Peer], int]) -> Sequence[Peer]:
-        found = self._find(server)
-        for peer in found:
-            self._touch(peer)
-            peer.down = bits(peer)
-        # How often requests may try depends on it, and some methods' tables.
-        self._replace(*self._members())
-        return found
+    def _setDown(self, changes: Mapping[Peer, int]) -> None:
+        self._checkOpen()
+        self._group.setDown(changes)
 
-    def _touch(self, peer: Peer) -> None:
-        peers: Peers | None = self._group.peers
-        while peers is not None:
-            if peer in peers.peers:
-                peers.touch(peer)
-            peers = peers.next
+    def _checkOpen(self) -> None:
+        if self._isClosed:
+            raise UpstreamClosed(self.name)
 
     def _members(self) -> tuple[list[Peer], list[Peer]]:
         primary, backup = self._group.members()
@@ -370,8 +359,7 @@ class Upstream:
         return found
 
     def _replace(self, primary: Iterable[Peer], backup: Sequence[Peer]) -> None:
-        if self._isClosed:
-            raise UpstreamClosed(self.name)
+        self._checkOpen()
         self._group.setMembers(primary, backup)
 
     # ---- counters -------------------------------------------------------------------

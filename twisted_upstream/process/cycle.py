@@ -31,10 +31,10 @@ from ..stream.build import StreamBuild
 from ..stream.routing import StreamAddress
 from ..upstream.build import Given
 from ..upstream.connection import UpstreamFactory
-from ..upstream.group import Surroundings
 from ..upstream.options import PassOptions
 from ..upstream.resolve import Resolver
 from ..upstream.served import Served
+from ..upstream.surroundings import Surroundings
 from ..variables import Variables
 from .configuration import Configuration
 from .sockets import ListeningSockets

@@ -49,13 +49,13 @@ from ..stream.tls_options import (
     StreamUpstreamTLSOptions,
 )
 from ..tls.options import HTTPTLSOptions, TLSFileOptions, TLSOptions
-from ..upstream.group import balancerOptions
-from ..upstream.options import (
+from ..upstream.balancing import balancerOptions
+from ..upstream.group_options import (
     GroupOptions,
     StreamGroupOptions,
     UpstreamOptions,
-    passOptionsOf,
 )
+from ..upstream.options import passOptionsOf
 from ..upstream.resolver_options import ResolverOptions
 from .accepted import AcceptedOptions
 from .options import EventsOptions, MainOptions

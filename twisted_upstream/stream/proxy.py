@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from ..interfaces import IDialWaiter
     from ..net.dialer import SocketDialer
     from ..upstream.connection import UpstreamFactory
-    from ..upstream.group import UpstreamGroup, UpstreamGroups
+    from ..upstream.group import UpstreamGroup
+    from ..upstream.groups import UpstreamGroups
     from ..variables import Value
     from .session import Session
     from .upstream_tls import StreamUpstreamTLS

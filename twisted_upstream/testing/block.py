@@ -23,7 +23,8 @@ from ..net.transport import SocketTransport
 from ..process.grammar import makeGrammar
 from ..upstream.build import Given
 from ..upstream.connection import UpstreamFactory
-from ..upstream.group import Surroundings, UpstreamGroup
+from ..upstream.group import UpstreamGroup
+from ..upstream.surroundings import Surroundings
 from ..variables import Variables
 from .memory import MemoryReactor, MemorySocket
 from .network import LogLines, MemoryDialer, Names, WatchedDeadlines

@@ -14,7 +14,7 @@ from ..balance.peer import Peer
 from ..net.deadline import Deadline, Deadlines
 from ..net.dialer import ConnectFailed, ConnectTimedOut
 from ..net.transport import SocketTransport
-from ..upstream.resolve import Answer, Answered, Service
+from ..upstream.answer import Answer, Answered, Service
 from .memory import MemoryReactor, MemorySocket
 
 #: So many of anything need not be looked through for what is over.

@@ -26,7 +26,8 @@ from ..config.syntax import Node, parse
 from ..config.values import Template, Variable, parseTemplate
 from ..config.zones import Zones
 from ..interfaces import IBalancer, IClient, IPeerGetter, IPeerInit
-from ..upstream.group import BalancerLine, Surroundings
+from ..upstream.balancing import BalancerLine
+from ..upstream.surroundings import Surroundings
 
 
 @implementer(IClient)

@@ -22,7 +22,7 @@ from ..logs.error_log import ErrorLogOptions
 from ..maps.define import defineMaps
 from ..maps.names import addNames
 from ..tls.options import checkCertificates, declareCaches, lineOf
-from .group import UpstreamGroups
+from .groups import UpstreamGroups
 from .listening import ListeningAddress
 from .resolve import Resolvers
 from .resolver_options import ResolverOptions
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..tls.build import TLSBuild
     from ..variables import Value, Variables
     from .connection import UpstreamFactory
-    from .group import Surroundings
+    from .surroundings import Surroundings
 
 A = TypeVar("A", bound=ListeningAddress[Any])
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ..net.deadline import Deadlines
     from ..wire.head import ResponseHead
     from .connection import UpstreamFactory
-    from .group import UpstreamGroup, UpstreamGroups
+    from .group import UpstreamGroup
+    from .groups import UpstreamGroups
     from .tls import UpstreamTLS
     from .tls_options import LateTLS
 

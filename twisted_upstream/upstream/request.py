@@ -1,20 +1,20 @@
 """
 One client request over its attempts at servers: the driver of every dialect.
 
-The state is the method that takes the connection's next bytes: C{_headReceived}, then
-what L{twisted_upstream.upstream.response} has for bodies.
+Here a server is chosen, the request is sent, and another server is asked when one
+fails.  What comes back is in L{twisted_upstream.upstream.response_head}, then in
+L{twisted_upstream.upstream.response}.
 Nothing here knows a reactor; sockets and timers are behind the connection.
 
 nginx: C{ngx_http_upstream.c}: C{ngx_http_upstream_connect()},
-C{ngx_http_upstream_process_header()}, C{ngx_http_upstream_send_response()},
-C{ngx_http_upstream_next()}, C{ngx_http_upstream_finalize_request()}
+C{ngx_http_upstream_send_request()}, C{ngx_http_upstream_next()},
+C{ngx_http_upstream_finalize_request()}
 """
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
@@ -22,24 +22,21 @@ from zope.interface import implementer
 from ..balance.peer import Outcome, Peer
 from ..interfaces import IDialWaiter
 from ..net.dialer import ConnectFailed, ConnectTimedOut
-from ..wire.response1 import InvalidHead
-from . import fields, retry
+from . import retry
 from .attempt import Attempt
-from .relay import End, Relay
-from .response import READING, READING_HEAD, UpstreamResponse
+from .response import READING, READING_HEAD
+from .response_head import UpstreamHead
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     from ..interfaces import IExchange
-    from ..wire.head import ResponseHead
     from .connection import UpstreamProtocol
     from .group import UpstreamGroup
     from .passing import Passing
 
 CONNECTING = "connecting to upstream"
-SENDING = "sending request to upstream"
 QUEUED = "waiting for an upstream server"
 
 #: Bytes of a file that are framed at a time.
@@ -47,23 +44,14 @@ _PIECE = 64 * 1024
 
 
 @implementer(IDialWaiter)
-class UpstreamRequest(UpstreamResponse):
+class UpstreamRequest(UpstreamHead):
     """
     A client's request on its way.
 
     @ivar sent: was anything of the request sent in this attempt?
     """
 
-    __slots__ = (
-        "_begun",
-        "_data",
-        "_giveUp",
-        "_interim",
-        "_offset",
-        "_out",
-        "_reused",
-        "sent",
-    )
+    __slots__ = ("_begun", "_giveUp", "_offset", "_out", "_reused", "sent")
 
     def __init__(
         self, passing: Passing, client: Any, exchange: IExchange, group: UpstreamGroup
@@ -76,7 +64,6 @@ class UpstreamRequest(UpstreamResponse):
         super().__init__(passing, client, exchange, group)
         self._giveUp: Callable[[], None] | None = None
         self._data = b""
-        #: Bytes of interim responses that were passed on in this attempt.
         self._interim = 0
         #: How much of a file was framed and sent; C{None}: that is not what is sent.
         self._offset: int | None = None
@@ -317,240 +304,7 @@ class UpstreamRequest(UpstreamResponse):
         if self._streaming and self._client.body is not None:
             self._client.body.resume()
 
-    # ---- the response's head --------------------------------------------------------
-
-    def _headReceived(self, data: bytes) -> None:
-        if self._data:
-            data = self._data + data
-        exchange = self._exchange
-        passing = self._passing
-        while True:
-            try:
-                head = exchange.processHeader(data)
-            except InvalidHead as e:
-                self._failed(retry.INVALID_HEADER, e, READING_HEAD)
-                return
-            offset = exchange.headOffset
-            size = (len(data) if head is None else head.consumed) - offset
-            if size > passing.bufferSize or (
-                head is None and size == passing.bufferSize
-            ):
-                self._headTooBig()
-                return
-            if head is None:
-                self._data = data[offset:] if offset else data
-                exchange.headOffset = 0
-                assert self._connection is not None
-                if not self._connection.transport.pending:
-                    self._connection.deadline.set(passing.readTimeout)
-                return
-            if head.status >= 200 or head.status == 101:
-                break
-            if head.status < 100:
-                shown = f'upstream sent invalid status "{head.status:03}"'
-                self._failed(retry.INVALID_HEADER, InvalidHead(shown), READING_HEAD)
-                return
-            # Interim responses may be dropped by a proxy (RFC 9110, 15.2); nginx takes
-            # those other than 103 for final ones.
-            if not self._attempt.status:
-                self._attempt.status = head.status
-            if self._client.sendInterim(head):
-                # One buffer is room for all of them: they could come without end, and
-                # the client need not take them.
-                self._interim += size
-                if self._interim > passing.bufferSize:
-                    self._headTooBig()
-                    return
-            data = data[head.consumed :]
-        self._headAccepted(head, data)
-
-    def _headTooBig(self) -> None:
-        reason = InvalidHead("upstream sent too big header")
-        self._failed(retry.INVALID_HEADER, reason, READING_HEAD)
-
-    def _headAccepted(self, head: ResponseHead, data: bytes) -> None:
-        attempt = self._attempt
-        client = self._client
-        passing = self._passing
-        attempt.headerTime = passing.seconds() - attempt.begun
-        status = head.status
-        if not attempt.status:
-            attempt.status = status
-        self._data = b""
-        if (
-            status >= 300
-            and status in retry.CONDITION_OF_STATUS
-            and self._tryAnother(status)
-        ):
-            return
-        client.upstreamFields = head.fields
-        assert self._peer is not None
-        self._getter.notifyPeer(self._peer, "header", attempt.headerTime)
-        if status >= 300 and (
-            (passing.interceptErrors and client.hasErrorPage(status))
-            or (status == 404 and passing.intercept404)
-        ):
-            self._intercept(head)
-            return
-        self._head = head
-        buffered = passing.buffering
-        values = head.values
-        if values:
-            if head.contentType is None:
-                head.contentType = values.get(b"content-type")
-            if not passing.acted.isdisjoint(values):
-                buffered = self._act(head, values, buffered)
-                if b"x-accel-redirect" in values and (
-                    b"x-accel-redirect" in passing.acted
-                ):
-                    self._redirect(head, values[b"x-accel-redirect"])
-                    return
-            if b"location" in values or b"set-cookie" in values or b"refresh" in values:
-                self._rewrite(head)
-        if passing.shown:
-            passing.show(head)
-        if head.fields:
-            head.fields = passing.hide(b"", head.fields)
-        self._buffered = buffered
-        if head.upgrade and status == 101:
-            self._upgrade(head, data[head.consumed :])
-            return
-        self._sendResponse(head, data)
-
-    def _act(
-        self, head: ResponseHead, values: Mapping[bytes, bytes], buffered: bool
-    ) -> bool:
-        """
-        Obey what the server says about how its response is passed on.
-
-        @return: is it buffered?
-        """
-        for key in self._passing.acted.intersection(values):
-            value = values[key]
-            if key == b"x-accel-buffering":
-                buffered = {b"yes": True, b"no": False}.get(value.lower(), buffered)
-            elif key == b"x-accel-limit-rate":
-                self._client.setLimitRate(value)
-            elif key == b"date":
-                head.date = value
-            elif key == b"server":
-                head.server = value
-        return buffered
-
-    def _rewrite(self, head: ResponseHead) -> None:
-        exchange = self._exchange
-        redirect, cookie = exchange.rewriteRedirect, exchange.rewriteCookie
-        if redirect is not None or cookie is not None:
-            head.fields, head.location = fields.rewrite(
-                head.fields, redirect, cookie, self._client.absoluteRedirect
-            )
-
-    def _headEnded(self, reason: BaseException | None) -> None:
-        exchange = self._exchange
-        connection = self._connection
-        truncated = connection is not None and connection.transport.truncated
-        if reason is None and self._data and not truncated:
-            # Some protocols end their head with the connection (HTTP/0.9).
-            try:
-                head = exchange.endHeader(self._data)
-            except InvalidHead as e:
-                self._failed(retry.INVALID_HEADER, e, READING_HEAD)
-                return
-            if head is not None:
-                data, self._data = self._data, b""
-                self._headAccepted(head, data)
-                if self._connection is not None:
-                    self._bodyEnded(None)
-                return
-        if reason is None:
-            reason = Closed("upstream prematurely closed connection")
-        self._failed(retry.ERROR, reason, READING_HEAD)
-
-    def _headTimedOut(self) -> None:
-        connection = self._connection
-        assert connection is not None
-        transport = connection.transport
-        if transport.pending:
-            if transport.bytesSent != self._progress:
-                self._progress = transport.bytesSent
-                connection.deadline.set(self._passing.sendTimeout)
-                return
-            self._failed(retry.TIMEOUT, ConnectTimedOut(), SENDING)
-            return
-        if self._streaming and not self._client.body.complete:
-            # The client is the slow one: its own time-out watches it.
-            connection.deadline.set(self._passing.readTimeout)
-            return
-        self._failed(retry.TIMEOUT, ConnectTimedOut(), READING_HEAD)
-
-    # ---- other ends -----------------------------------------------------------------
-
-    def _redirect(self, head: ResponseHead, value: bytes) -> None:
-        """
-        X-Accel-Redirect: another location answers.
-        """
-        received = self._filter = self._exchange.inputFilterInit(head)
-        if received.remaining == 0:
-            self._done(received)
-        else:
-            self._release(False)
-            self._exchange.finalizeRequest(0)
-        self._client.accelRedirect(value, head)
-
-    def _intercept(self, head: ResponseHead) -> None:
-        """
-        An error page of ours replaces the response.
-        """
-        received = self._filter = self._exchange.inputFilterInit(head)
-        kept = b""
-        if head.status == 401:
-            for value in fields.values(head.fields, b"www-authenticate"):
-                kept += b"\r\nWWW-Authenticate: " + value
-        if received.remaining == 0:
-            self._done(received)
-        else:
-            self._release(False)
-            self._exchange.finalizeRequest(head.status)
-        self._client.failResponse(head.status, kept)
-
-    def _upgrade(self, head: ResponseHead, rest: bytes) -> None:
-        """
-        101: from here on both sides' bytes belong to another protocol.
-        """
-        connection = self._connection
-        assert connection is not None
-        client = self._client
-        early = client.sendUpgrade(head)
-        passing = self._passing
-        relay = Relay(
-            client.connection,
-            connection,
-            bufferSize=passing.bufferSize,
-            timeout=passing.readTimeout,
-            # nginx closes both sides when one ends; here the other may finish.
-            halfClose=True,
-            done=self._relayEnded,
-        )
-        self._attempt.responseLength = len(rest)
-        relay.begin(early, rest)
-
-    def _relayEnded(self, end: End) -> None:
-        if end is End.TIMEOUT:
-            self._log(
-                "info",
-                "upstream timed out",
-                "proxying upgraded connection",
-                errno.ETIMEDOUT,
-            )
-        connection = self._connection
-        if connection is not None:
-            attempt = self._attempt
-            received = connection.transport.bytesReceived - self._readMark
-            head = self._head
-            attempt.responseLength = received - (head.consumed if head else 0)
-        self._release(False)
-        self._exchange.finalizeRequest(0)
-        self._client.upgradeEnded()
+    # ---- ends -----------------------------------------------------------------------
 
     def clientGone(self) -> None:
         """
@@ -684,12 +438,6 @@ class UpstreamRequest(UpstreamResponse):
             attempt.bytesSent = transport.bytesSent - self._mark
             attempt.bytesReceived = transport.bytesReceived - self._readMark
             connection.close()
-
-
-class Closed(Exception):
-    """
-    A connection ended too early.
-    """
 
 
 def _text(reason: BaseException) -> str:

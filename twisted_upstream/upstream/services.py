@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .resolve import NOT_FOUND, Answer, Answered
+from .answer import NOT_FOUND, Answer, Answered
 
 
 class INames(Protocol):

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 
 from ..config.syntax import ConfigError, Node, Problem, parse
-from .options import ServerLine, parseServer
+from .server_line import ServerLine, parseServer
 
 #: Of a file that is new.
 _MODE = 0o644

@@ -1,8 +1,8 @@
 """
-TLS with servers: who we want to talk to, and whether it is them who answer.
+TLS with servers, of one location: who a request wants to talk to, and how.
 
-nginx: C{ngx_http_upstream_ssl_init_connection()},
-C{ngx_http_upstream_ssl_handshake()}, C{ngx_http_upstream_ssl_name()}
+nginx: C{ngx_http_upstream_ssl_init_connection()}, C{ngx_http_upstream_ssl_name()},
+C{ngx_http_upstream_ssl_certificate()}
 """
 
 from __future__ import annotations
@@ -10,23 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakValueDictionary
-
-from OpenSSL import SSL
 
 from ..config.syntax import ConfigError
-from ..net.dialer import ConnectTimedOut
-from ..tls import openssl
 from ..tls.cache import CertificateCache
 from ..tls.commands import CommandError
 from ..tls.context import Context, Settings, TLSContextError, clientContext
 from ..tls.files import TLSFileError
-from ..tls.handshake import Handshake, HandshakeFailed
-from ..tls.names import CHECKS, NameCheck, mayIndicate, withoutPort
+from ..tls.names import CHECKS, mayIndicate, withoutPort
 from ..tls.options import lineOf
 from ..tls.server import KeptContexts, readPhrases, withFiles, withPairs
-from ..tls.socket import TLSSocket
-from ..tls.transport import TLSTransport
+from .tls_handshake import UpstreamHandshake
+from .tls_identity import Identity, identityOf
 from .tls_options import UpstreamTLSOptions
 
 if TYPE_CHECKING:
@@ -38,89 +32,9 @@ if TYPE_CHECKING:
     from ..net.sockaddr import Sockaddr
     from ..net.transport import Reactor
     from ..tls.build import TLSBuild
-    from ..tls.handshake import Turns
 
-HANDSHAKING = "SSL handshaking to upstream"
 _MOST_NAME = 255
-#: Names of certificates that were looked at lately; then all are forgotten.
-_MOST_CHECKED = 1024
 _MOST_GROUPS = 64
-
-
-class HandshakeTimedOut(ConnectTimedOut):
-    """
-    The server has not finished its handshake in time.
-    """
-
-    action = HANDSHAKING
-
-
-class ServerRefused(HandshakeFailed):
-    """
-    There is no TLS with the server, or it is somebody else.
-    """
-
-    action = HANDSHAKING
-
-
-class Identity:
-    """
-    Who a connection is with, as far as we care: a connection serves only requests that
-    want the very same.  There is one object for each: L{identityOf} finds it.
-
-    @ivar group: the name of the group of servers.
-    @ivar context: with all settings and our own certificate.
-    @ivar name: that the certificate must have; empty: nobody looks.
-    @ivar serverName: that the server is told; empty: none.
-    @ivar check: how names are compared; C{None}: the certificate is not verified.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "check",
-        "context",
-        "group",
-        "name",
-        "protocolNames",
-        "serverName",
-    )
-
-    def __init__(
-        self,
-        group: bytes,
-        context: Context,
-        name: bytes,
-        serverName: bytes,
-        check: NameCheck | None,
-        protocolNames: tuple[bytes, ...],
-    ) -> None:
-        self.group = group
-        self.context = context
-        self.name = name
-        self.serverName = serverName
-        self.check = check
-        self.protocolNames = protocolNames
-
-
-_identities: WeakValueDictionary[tuple[Any, ...], Identity] = WeakValueDictionary()
-
-
-def identityOf(
-    group: bytes,
-    context: Context,
-    name: bytes,
-    serverName: bytes,
-    check: NameCheck | None,
-    protocolNames: tuple[bytes, ...] = (),
-) -> Identity:
-    """
-    The one object that stands for all this.
-    """
-    key = (group, context, name, serverName, check, protocolNames)
-    found = _identities.get(key)
-    if found is None:
-        found = _identities[key] = Identity(*key)
-    return found
 
 
 class UpstreamTLS:
@@ -338,189 +252,3 @@ class UpstreamTLS:
             return handshake.giveUp
 
         return begin
-
-
-class UpstreamHandshake(Handshake):
-    """
-    A connection to a server that is being made.
-    """
-
-    handsOver = True
-
-    def __init__(
-        self,
-        identity: Identity,
-        sock: sockets.socket,
-        sockaddr: Sockaddr,
-        protocol: Any,
-        waiter: Dialing,
-        reactor: Reactor,
-        turns: Turns,
-    ) -> None:
-        super().__init__(sock, reactor, turns)
-        self._identity = identity
-        self._sockaddr = sockaddr
-        self._protocol = protocol
-        self._waiter = waiter
-        self._resumes = False
-        # Of its session: all that a session is not shared by.
-        self._key = (
-            sockaddr,
-            identity.group,
-            identity.name,
-            identity.serverName,
-            identity.check,
-            identity.protocolNames,
-        )
-
-    def start(self, deadlines: Deadlines, seconds: float, header: bytes = b"") -> None:
-        """
-        Shake hands, within so many seconds.
-
-        @param header: sent before; a new connection takes that much.
-        """
-        identity = self._identity
-        self._deadline = deadlines.new(self._timedOut)
-        self._deadline.set(seconds)
-        context = identity.context
-        if header and not self._sent(header):
-            return
-        connection = SSL.Connection(context.ssl, self._socket)
-        connection.set_connect_state()
-        if identity.serverName:
-            connection.set_tlsext_host_name(identity.serverName)
-        if identity.protocolNames:
-            connection.set_alpn_protos(list(identity.protocolNames))
-        session = context.sessions.get(self._key)
-        if session is not None:
-            self._resumes = True
-            connection.set_session(session)
-        self.begin(connection)
-
-    def _sent(self, header: bytes) -> bool:
-        sock = self._socket
-        assert sock is not None
-        try:
-            if sock.send(header) == len(header):
-                return True
-            number = 0
-        except OSError as e:
-            number = e.errno or 0
-        self.fail(HandshakeFailed("send() failed", number))
-        return False
-
-    def giveUp(self) -> None:
-        """
-        Close the socket, and tell nobody.
-        """
-        self._deadline.drop()
-        self.stop()
-
-    def _timedOut(self) -> None:
-        self._deadline.drop()
-        self.stop()
-        self._tellFailed(HandshakeTimedOut())
-
-    def handshakeFailed(self, reason: HandshakeFailed) -> None:
-        """
-        The server did not want, or could not.
-        """
-        self._deadline.drop()
-        if self._resumes:
-            # Whatever it was, the next attempt begins afresh.
-            self._identity.context.sessions.pop(self._key, None)
-        self._tellFailed(ServerRefused(reason.message, reason.errno))
-
-    def _tellFailed(self, reason: Exception) -> None:
-        try:
-            self._waiter.connectionFailed(reason)
-        except Exception:
-            self._log.failure("connectionFailed failed")
-
-    def handshakeDone(self, sock: sockets.socket, connection: SSL.Connection) -> None:
-        """
-        Is it who we wanted?
-        """
-        self._deadline.drop()
-        tls = TLSSocket(sock, connection)
-        problem = self._problem(tls)
-        if problem:
-            # It gets to see no more than that we go.
-            tls.silent = True
-            self._identity.context.sessions.pop(self._key, None)
-            self._reactor.callLater(0, tls.close)
-            self._tellFailed(ServerRefused(problem))
-            return
-        context = self._identity.context
-        if context.settings.reuse:
-            self._keepSession(tls)
-        protocol = self._protocol
-        protocol.identity = self._identity
-        transport = TLSTransport(tls, self._reactor, protocol, self._sockaddr)
-        try:
-            protocol.makeConnection(transport)
-            self.handOver(transport)
-            self._waiter.connectionReady(protocol)
-        except Exception:
-            self._log.failure("a connection could not be taken")
-            transport.abortConnection()
-
-    def _problem(self, tls: TLSSocket) -> str:
-        """
-        What is wrong with the server's certificate; empty: nothing.
-        """
-        identity = self._identity
-        if identity.check is None:
-            return ""
-        result = openssl.verifyResult(tls.ssl)
-        if result:
-            return (
-                "upstream SSL certificate verify error:"
-                f" ({result}:{openssl.verifyText(result)})"
-            )
-        if self._resumes and openssl.isReused(tls.ssl):
-            # Its certificate is that of the session, which was kept for this name.
-            return ""
-        certificate = openssl.peerCertificate(tls.ssl)
-        if not certificate or not _belongs(certificate, identity.name, identity.check):
-            shown = identity.name.decode("utf-8", "replace")
-            return f'upstream SSL certificate does not match "{shown}"'
-        return ""
-
-    def _keepSession(self, tls: TLSSocket) -> None:
-        context, key = self._identity.context, self._key
-        connection = tls.connection
-
-        def keep() -> None:
-            session = connection.get_session()
-            if session is not None:
-                context.keepSession(key, session)
-
-        if connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
-            # Tickets come after the handshake, with the first response.
-            tls.firstRead = keep
-        elif not openssl.isReused(tls.ssl):
-            keep()
-
-
-_checked: dict[tuple[bytes, bytes, NameCheck], bool] = {}
-
-
-def _belongs(certificate: bytes, name: bytes, check: NameCheck) -> bool:
-    """
-    Does a certificate have a name?  Asked for each connection, answered once.
-    """
-    key = (certificate, name, check)
-    found = _checked.get(key)
-    if found is None:
-        from cryptography import x509
-
-        try:
-            found = check(x509.load_der_x509_certificate(certificate), name)
-        except ValueError:
-            # OpenSSL understands more than it should.
-            found = False
-        if len(_checked) >= _MOST_CHECKED:
-            _checked.clear()
-        _checked[key] = found
-    return found

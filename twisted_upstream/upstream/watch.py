@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..balance.peer import Peer
 from ..net.sockaddr import inetSockaddr, sockaddrName
-from .resolve import NOT_FOUND, failureText
+from .answer import NOT_FOUND, failureText
 from .services import Found, INames, Target, lookUpTargets
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from .options import ServerLine
+    from .server_line import ServerLine
 
 #: Seconds until the first look-up.  Each line of a configuration begins that much
 #: later than the one before it, so that many names do not ask at one moment.
