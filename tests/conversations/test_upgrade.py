@@ -11,7 +11,9 @@ from tests.support.conversation import (
     Talk,
     answer,
     get,
+    message,
     proxy,
+    upstream,
 )
 
 UPGRADE = (
@@ -203,15 +205,100 @@ class UpgradeTests(ConversationCase):
         A 101 that the client did not ask for changes no protocol, and the server's
         connection is not used again.
         """
-        talk = self.talk(proxy())
+        for request in (
+            get(),
+            get("/", "Connection: upgrade"),
+            get("/", "Upgrade:", "Connection: upgrade"),
+            get("/", "Upgrade: h2c", "Connection: upgrade"),
+            get("/", "Upgrade: websocket/13, h2c", "Connection: upgrade"),
+        ):
+            talk = self.talk(proxy(UPGRADE))
+            client = talk.client()
+            client.sends(request)
+            server = talk.server()
+            server.sends(SWITCH + b"evil")
+            self.assertEqual(client.message().status, 502)
+            server.isClosed()
+            client.hangsUp()
+            talk.isQuiet()
+            self.assertEqual(talk.http.idle(), 0)
+            talk.isLogged(
+                "upstream switched protocols without being asked while reading response"
+                " header from upstream"
+            )
+
+    def test_notPassedOn(self) -> None:
+        """
+        Where the server was not told that the client wants another protocol, it may not
+        switch: the location does not permit it.
+        """
+        for more in (
+            "",
+            'proxy_set_header Upgrade ""; proxy_set_header Connection upgrade;',
+        ):
+            talk = self.talk(proxy(more))
+            client = talk.client()
+            client.sends(REQUEST)
+            talk.server().sends(SWITCH)
+            client.hears(502)
+            client.hangsUp()
+            talk.isQuiet()
+
+    def test_notAskedNext(self) -> None:
+        """
+        Another server may be asked instead.
+        """
+        talk = self.talk(
+            proxy(
+                "proxy_next_upstream invalid_header;",
+                http=upstream("10.0.0.1", "10.0.0.2"),
+            )
+        )
         client = talk.client()
         client.sends(get())
-        server = talk.server()
-        server.sends(SWITCH + b"evil")
-        server.hangsUp()
-        server.isClosed()
+        talk.server().sends(SWITCH)
+        talk.server().sends(answer(b"good"))
+        client.hears(200, b"good")
         talk.isQuiet()
-        self.assertEqual(talk.http.idle(), 0)
+
+    def test_bodyUnderWay(self) -> None:
+        """
+        Nobody switches in the middle of a request.
+        """
+        talk = self.talk(proxy(UPGRADE + "proxy_request_buffering off;"))
+        client = talk.client()
+        client.sends(
+            b"POST /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+            b"Connection: upgrade\r\nContent-Length: 10\r\n\r\n12345"
+        )
+        server = talk.server()
+        server.sends(SWITCH)
+        self.assertEqual(client.message().status, 502)
+        server.isClosed()
+        client.hangsUp()
+        talk.isQuiet()
+
+    def test_names(self) -> None:
+        """
+        The server chooses of what was asked for, written as it likes; if it does not say
+        which, that is understood.
+        """
+        for asked, chosen in (
+            ("h2c, websocket", "Upgrade: WebSocket"),
+            ("h2c,websocket", "Upgrade: websocket , H2C"),
+            ("websocket", "X: y"),
+        ):
+            talk = self.talk(proxy(UPGRADE, access="access_log off;"))
+            client = talk.client()
+            client.sends(get("/", f"Upgrade: {asked}", "Connection: upgrade"))
+            server = talk.server()
+            server.sends(message("HTTP/1.1 101 Go", (chosen, "Connection: upgrade")))
+            self.assertEqual(client.message().status, 101)
+            client.sends(b"ping")
+            self.assertIn(b"ping", server.raw())
+            server.hangsUp()
+            client.hangsUp()
+            talk.isQuiet()
 
     def test_refused(self) -> None:
         """

@@ -431,6 +431,10 @@ class ResponseTests(ConversationCase):
             (record(END_REQUEST, bytes(8)), "unexpected FastCGI record: 3"),
             (stdout(b""), "prematurely closed FastCGI stdout"),
             (stdout(b"Status: x\r\n\r\n"), 'invalid status "x"'),
+            (
+                stdout(b"Status: 101 Go\r\n\r\n"),
+                "switched protocols without being asked",
+            ),
             (stdout(b"\x01: x\r\n\r\n"), "upstream sent invalid header"),
             (stdout(b"A: " + b"x" * 5000), "upstream sent too big header"),
         ):

@@ -160,6 +160,20 @@ class ResponseTests(ConversationCase):
             client.hears(502)
             server.isClosed()
 
+    def test_notAsked(self) -> None:
+        """
+        101 is refused, if the client has not asked for it.
+        """
+        for request in (get(), get("/", "Upgrade: y", "Connection: upgrade")):
+            talk = self.talk(scgi())
+            client = talk.client()
+            client.sends(request)
+            server = talk.server()
+            server.raw()
+            server.sends(b"HTTP/1.1 101 Go\r\nUpgrade: x\r\n\r\nhi")
+            client.hears(502)
+            server.isClosed()
+
     def test_upgrade(self) -> None:
         """
         101 joins both connections, if the client has asked for it.

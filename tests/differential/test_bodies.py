@@ -316,8 +316,10 @@ class UpgradeTests(DifferentialTestCase):
         switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
 
         def answer(head: bytes, count: int) -> Reply:
-            if b"Upgrade: x\r\n" not in head:
+            if b"\r\nUpgrade: " not in head:
                 return GOOD
+            if b" /unnamed" in head:
+                return Reply((switch.replace(b"Upgrade: x\r\n", b""),), "echo")
             if b" /first" in head:
                 return Reply((switch + b"hello",), "echo")
             if b" /ends" in head:
@@ -362,6 +364,22 @@ class UpgradeTests(DifferentialTestCase):
             Play(
                 "not passed",
                 ask.format("/plain").replace("upgrade", "close, upgrade").encode(),
+            ),
+            Play(
+                "one of several",
+                ask.format("/").replace("x\r", "y/2, X\r").encode(),
+                Answers(1),
+                b"abc",
+                Wait(0.05),
+                End(),
+            ),
+            Play(
+                "unnamed",
+                ask.format("/unnamed").encode(),
+                Answers(1),
+                b"abc",
+                Wait(0.05),
+                End(),
             ),
             Play(
                 "old client",

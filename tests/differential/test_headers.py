@@ -314,7 +314,6 @@ class MalformedResponseTests(DifferentialTestCase):
             "afterlast": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\nmore",
             "trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: y\r\n\r\n",
             "103": b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
-            "101": b"HTTP/1.1 101 Switching Protocols\r\n\r\nabc",
             "body204": b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc",
             "body304": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n",
             "emptyreason": b"HTTP/1.1 404 \r\nContent-Length: 1\r\n\r\nx",

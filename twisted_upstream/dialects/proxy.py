@@ -31,6 +31,7 @@ from ..wire.uri import escapeUri
 from .cookies import CookieOptions, compileCookies
 from .proxy_options import ProxyOptions
 from .redirects import RedirectOptions, compileRedirect
+from .switching import maySwitch
 from .target import Target, passUrls
 
 #: Fields that are made here, or are for one connection only.  Empty values are not
@@ -105,6 +106,7 @@ class ProxyPass:
         names = set(_DEFAULTS)
         self.ownHost = True
         self.fixed = b""
+        self.upgrade: Value | None = None
         lines: list[tuple[bytes, Value]] = []
         constant = True
         self.ownLength = self.ownCoding = True
@@ -120,6 +122,8 @@ class ProxyPass:
                 self.ownCoding = False
             if not line.value:
                 continue
+            if name == b"upgrade":
+                self.upgrade = value
             if "$" in line.value:
                 constant = False
             lines.append((b"\r\n" + line.name + b": ", value))
@@ -276,11 +280,21 @@ class ProxyExchange(Exchange):
         if response.warnings:
             for warning in response.warnings:
                 self.client.logError("warn", warning, action=_READING)
-        if status == 101 and self.client.head.upgrade is not None:
-            head.upgrade = True
+        if status == 101:
+            head.upgrade = self.isAskedToSwitch and maySwitch(
+                self.client, response.upgrade
+            )
         if self._headOnly or status == 204 or status == 304:
             head.noBody = True
         return head
+
+    @property
+    def isAskedToSwitch(self) -> bool:
+        """
+        Was the server sent an Upgrade?
+        """
+        upgrade = self.options.upgrade
+        return upgrade is not None and bool(upgrade(self.client))
 
     def inputFilterInit(self, head: ResponseHead) -> IInputFilter:
         """

@@ -20,6 +20,7 @@ from ..wire.head import ResponseHead
 from ..wire.response1 import HTTP1Response
 from .cgi import CGIExchange, CGIPass, CGIPassOptions
 from .params import ParamOptions
+from .switching import maySwitch
 
 
 class UpgradingExchange(CGIExchange):
@@ -31,11 +32,11 @@ class UpgradingExchange(CGIExchange):
 
     def headOf(self, response: HTTP1Response) -> ResponseHead:
         """
-        What C{response} says; 101 only where the client wants to switch.
+        What C{response} says.
         """
         head = super().headOf(response)
-        if response.status == 101 and self.client.head.upgrade is not None:
-            head.upgrade = True
+        if response.status == 101:
+            head.upgrade = maySwitch(self.client, response.values.get(b"upgrade"))
         return head
 
     def bodyLength(self) -> int:

@@ -109,6 +109,13 @@ class AgentExchange(ProxyExchange):
         return True
 
     @property
+    def isAskedToSwitch(self) -> bool:
+        """
+        What the program asks for is sent.
+        """
+        return True
+
+    @property
     def isChunked(self) -> bool:
         """
         Does the response say where its body ends?

@@ -84,8 +84,17 @@ class UpstreamHead(UpstreamResponse):
                 if not self._connection.transport.pending:
                     self._connection.deadline.set(passing.readTimeout)
                 return
-            if head.status >= 200 or head.status == 101:
+            if head.status >= 200:
                 break
+            if head.status == 101:
+                if self._maySwitch(head):
+                    break
+                self._failed(
+                    retry.INVALID_HEADER,
+                    InvalidHead("upstream switched protocols without being asked"),
+                    READING_HEAD,
+                )
+                return
             if head.status < 100:
                 shown = f'upstream sent invalid status "{head.status:03}"'
                 self._failed(retry.INVALID_HEADER, InvalidHead(shown), READING_HEAD)
@@ -152,7 +161,7 @@ class UpstreamHead(UpstreamResponse):
         if head.fields:
             head.fields = passing.hide(b"", head.fields)
         self._buffered = buffered
-        if head.upgrade and status == 101:
+        if status == 101:
             self._upgrade(head, data[head.consumed :])
             return
         self._sendResponse(head, data)
@@ -250,6 +259,13 @@ class UpstreamHead(UpstreamResponse):
             self._release(False)
             self._exchange.finalizeRequest(head.status)
         self._client.failResponse(head.status, kept)
+
+    def _maySwitch(self, head: ResponseHead) -> bool:
+        """
+        Was that protocol asked for, and is all of the request sent, behind which it
+        begins?
+        """
+        return head.upgrade and not (self._streaming and not self._client.body.complete)
 
     def _upgrade(self, head: ResponseHead, rest: bytes) -> None:
         """

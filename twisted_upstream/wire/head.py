@@ -32,7 +32,7 @@ class ResponseHead:
     @ivar lastModified: value of Last-Modified of content of our own.
     @ivar server: value of Server; C{None}: ours; empty: no such field.
     @ivar date: value of Date; C{None}: the current time; empty: no such field.
-    @ivar upgrade: the server switches protocols (101).
+    @ivar upgrade: the server switches protocols (101), as it was asked to.
     @ivar values: the first value of each field, by name in lower case, where the
         protocol has fields.
     @ivar bare: there is no head at all: the bytes are the body (HTTP/0.9).
