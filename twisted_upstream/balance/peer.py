@@ -36,35 +36,35 @@ class Outcome:
 
 class Peer:
     """
-        One address of a server.  It lives as long as any generation that contains it.
+    One address of a server.  It lives as long as any generation that contains it.
 
-        A balancer that needs to know more of each peer keeps a dictionary keyed by peers;
-        a feature that changes the peers themselves makes a subclass.
+    A balancer that needs to know more of each peer keeps a dictionary keyed by peers;
+    a feature that changes the peers themselves makes a subclass.
 
-        @ivar name: the address with its port, as C{$upstream_addr} prints it.
-        @ivar nameBytes: C{name}, for the wire.
-        @ivar server: the text of the C{server} line that the address comes from.
-        @ivar host: the name that was resolved at run time, or C{None}.
-        @ivar sid: what sticky sessions call this peer.
-        @ivar label: what the configuration calls its server; empty: nothing.
-        @ivar weight: as configured, at least 1.  To be read: whoever changes it does so by
-            C{UpstreamGroup.setWeight()}.
-        @ivar effectiveWeight: C{weight}, less after failures.
-        @ivar currentWeight: the running value of smooth weighted round robin.
-        @ivar conns: attempts under way; idle connections do not count.
-        @ivar requests: attempts so far, those under way included.
-        @ivar fails: failures in the current period.
-        @ivar accessed: when it failed last, in whole seconds.
-        @ivar checked: when the current period of C{failTimeout} began, in whole seconds.
-        @ivar maxFails: failures that make it unavailable; 0: it is always available.
-        @ivar failTimeout: length of the period, and of being unavailable; whole seconds.
-        @ivar maxConns: limit of C{conns}; 0: none.
-        @ivar down: not to be chosen: bits L{DOWN} and L{DRAINING}.  To be read: whoever
-            changes it does so by C{UpstreamGroup.setDown()}.
+    @ivar name: the address with its port, as C{$upstream_addr} prints it.
+    @ivar nameBytes: C{name}, for the wire.
+    @ivar server: the text of the C{server} line that the address comes from.
+    @ivar host: the name that was resolved at run time, or C{None}.
+    @ivar sid: what sticky sessions call this peer.
+    @ivar label: what the configuration calls its server; empty: nothing.
+    @ivar weight: as configured, at least 1.  To be read: whoever changes it does so by
+        C{UpstreamGroup.setWeight()}.
+    @ivar effectiveWeight: C{weight}, less after failures.
+    @ivar currentWeight: the running value of smooth weighted round robin.
+    @ivar conns: attempts under way; idle connections do not count.
+    @ivar requests: attempts so far, those under way included.
+    @ivar fails: failures in the current period.
+    @ivar accessed: when it failed last, in whole seconds.
+    @ivar checked: when the current period of C{failTimeout} began, in whole seconds.
+    @ivar maxFails: failures that make it unavailable; 0: it is always available.
+    @ivar failTimeout: length of the period, and of being unavailable; whole seconds.
+    @ivar maxConns: limit of C{conns}; 0: none.
+    @ivar down: not to be chosen: bits L{DOWN} and L{DRAINING}.  To be read: whoever
+        changes it does so by C{UpstreamGroup.setDown()}.
     @ivar slowStart: how long a server that has come back warms up, in seconds; 0: not.
-        @ivar warmingSince: when it came back, in seconds, or C{None}: it is warm.
-        @ivar tlsSession: what a later TLS handshake with it can resume.
-        @cvar sharesHealth: do other groups learn from its C{fails}?
+    @ivar warmingSince: when it came back, in seconds, or C{None}: it is warm.
+    @ivar tlsSession: what a later TLS handshake with it can resume.
+    @cvar sharesHealth: do other groups learn from its C{fails}?
     """
 
     sharesHealth: ClassVar[bool] = False
