@@ -292,6 +292,10 @@ class CloseTests(SynchronousTestCase):
         self.failureResultOf(upstream.pickWhenFree(), UpstreamClosed)
         self.assertRaises(UpstreamClosed, upstream.pick)
         self.assertRaises(UpstreamClosed, upstream.add, B)
+        self.assertRaises(UpstreamClosed, upstream.drain, A)
+        self.assertRaises(UpstreamClosed, upstream.weigh, A, 2)
+        [peer] = upstream.status.peers
+        self.assertEqual((peer.state, peer.weight), ("busy", 1))
         pick.succeeded()
         upstream.close()
         self.assertEqual(clock.getDelayedCalls(), [])

@@ -2,6 +2,10 @@
 C{least_time}: the server that is expected to have answered first, and how long servers
 take.
 
+Each pick looks at every server, as in nginx, and has to: an estimate falls with the
+clock while nobody asks that server, and the average of those in flight moves each time
+that it is looked at.
+
 nginx: C{ngx_http_upstream_get_least_time_peer()},
 C{ngx_http_upstream_least_time_eta()}, C{ngx_http_upstream_least_time_inflight_done()},
 C{ngx_http_upstream_free_least_time_peer()}; the same functions of C{stream}.
