@@ -27,7 +27,7 @@ from ..config.directive import (
     words,
 )
 from ..config.syntax import Node
-from ..config.values import Template, parseSize
+from ..config.values import Template
 from ..plugins import PluginError
 from .fields import HIDDEN
 from .retry import HTTP_WORDS, UnknownCondition, parseConditions
