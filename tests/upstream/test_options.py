@@ -5,6 +5,7 @@ Tests for L{twisted_upstream.upstream.options}.
 from __future__ import annotations
 
 from tests.support.conversation import proxy
+from tests.support.memory import MemoryHTTP
 from tests.upstream.refusing import RefusingCase
 from twisted_upstream.config.syntax import parse
 from twisted_upstream.process.grammar import makeGrammar
@@ -39,6 +40,18 @@ class RefusedTests(RefusingCase):
             ),
         ):
             self.refuses(proxy(words), part)
+
+    def test_rates(self) -> None:
+        """
+        A rate is looked at as far as it has no variables; gigabytes are none of nginx's
+        units there.
+        """
+        for name in ("limit_rate", "limit_rate_after", "proxy_limit_rate"):
+            for value in ("1g", "fast"):
+                line = f"{name} {value};"
+                self.refuses(proxy(line), f'"{name}" directive invalid value')
+            for value in ("1m", "64k", "$arg_rate"):
+                MemoryHTTP(proxy(f"{name} {value};"), self.mktemp())
 
     def test_ignoreHeaders(self) -> None:
         """

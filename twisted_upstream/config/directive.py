@@ -254,6 +254,18 @@ def template(node: Node) -> Template:
     return parseTemplate(node.words[0])
 
 
+@converter("text with variables")
+def sizeTemplate(node: Node) -> Template:
+    """
+    Bytes, with C{k} or C{m}, said by a text with C{$variables}; what has none is looked
+    at now.  nginx: C{ngx_http_set_complex_value_size_slot()}
+    """
+    text = parseTemplate(node.words[0])
+    if text.constant is not None:
+        parseSize(text.text)
+    return text
+
+
 @converter("", (0, 0))
 def nothing(node: Node) -> bool:
     """

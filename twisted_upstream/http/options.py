@@ -20,7 +20,7 @@ from ..config.directive import (
     oneOf,
     seconds,
     size,
-    template,
+    sizeTemplate,
     words,
 )
 from ..config.syntax import Node
@@ -261,7 +261,7 @@ class LocationOptions:
     limitRate: Template | None = directive(
         "limit_rate",
         _RATE,
-        template,
+        sizeTemplate,
         default=None,
         unit="bytes per second",
         doc="How fast a response is sent.",
@@ -269,7 +269,7 @@ class LocationOptions:
     limitRateAfter: Template | None = directive(
         "limit_rate_after",
         _RATE,
-        template,
+        sizeTemplate,
         default=None,
         unit="bytes",
         doc="How much of a response is sent before limit_rate counts.",

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..net.transport import SocketTransport
 from .location import parseRate
 from .output import Output
 from .phases.conditional import selectRanges, unsatisfied
@@ -20,6 +21,7 @@ from .phases.error_page import statusText
 from .window import Window
 
 if TYPE_CHECKING:
+    from ..net.splice import Pipe
     from ..upstream.request import UpstreamRequest
     from ..wire.head import ResponseHead
     from .body import RequestBody
@@ -240,6 +242,29 @@ class Reply(Output):
             self._pace.addRegion(fd, offset, count)
             return
         self.writeRegion(fd, offset, count)
+
+    def takesPipes(self) -> bool:
+        """
+        Does the client get the body just as it comes, over plain TCP?
+        """
+        transport = self.connection.transport
+        return (
+            self._filters is None
+            and self._window is None
+            and self._pace is None
+            and not (self.chunked or self.headOnly or self.isSubrequest)
+            and type(transport) is SocketTransport
+            and transport.joins
+        )
+
+    def sendPipe(self, pipe: Pipe) -> None:
+        """
+        More of the body, in a pipe, where L{takesPipes} says so.
+        """
+        transport = self.connection.transport
+        transport.sendPipe(pipe)
+        if transport.pending:
+            self._watchSending()
 
     def canTake(self, highWater: int) -> bool:
         """

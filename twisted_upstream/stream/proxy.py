@@ -19,6 +19,7 @@ from ..config.directive import (
     oneOf,
     seconds,
     size,
+    sizeTemplate,
     template,
 )
 from ..config.syntax import Node
@@ -54,20 +55,12 @@ class StreamBind:
     transparent: bool
 
 
-def _rate(node: Node) -> Template:
-    text: Template = template(node)
-    if text.constant is not None:
-        parseSize(text.text)
-    return text
-
-
 def _rateDirective(name: str, doc: str) -> Any:
     return directive(
         name,
         STREAM,
-        _rate,
+        sizeTemplate,
         default=None,
-        type="text with variables",
         unit="bytes per second",
         doc=doc,
     )

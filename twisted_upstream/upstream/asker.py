@@ -177,6 +177,12 @@ class Asker:
         """
         return b"" if self.values is None else self.values.get(name, b"")
 
+    def takesPipes(self) -> bool:
+        """
+        Somebody looks at the body.
+        """
+        return False
+
     def hasErrorPage(self, status: int) -> bool:
         """
         There are no error pages.

@@ -23,6 +23,7 @@ from ..config.directive import (
     number,
     seconds,
     size,
+    sizeTemplate,
     template,
     words,
 )
@@ -296,7 +297,7 @@ class PassOptions:
     limitRate: Template | None = directive(
         "*_limit_rate",
         HTTP_ANY,
-        template,
+        sizeTemplate,
         default=None,
         unit="bytes per second",
         doc="How fast a buffered response is read from the server.",

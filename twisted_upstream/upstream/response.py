@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..balance.peer import Outcome, Peer
 from ..wire.body import InvalidBody
+from . import bulk
 from .spool import Spool
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class UpstreamResponse:
         "_action",
         "_attempt",
         "_buffered",
+        "_bulk",
         "_client",
         "_connection",
         "_exchange",
@@ -85,6 +87,7 @@ class UpstreamResponse:
         self._peer: Peer | None = None
         self._head: ResponseHead | None = None
         self._spool: Spool | None = None
+        self._bulk: bulk.BulkBody | None = None
         self._action = READING
         self._paused = False
         self._streaming = False
@@ -165,6 +168,15 @@ class UpstreamResponse:
         connection.deadline.set(self._passing.readTimeout)
         if self._rate:
             self._paceReading(len(data))
+        elif len(data) >= bulk.BULK:
+            self._bulk = bulk.enter(
+                connection,
+                client,
+                received,
+                self._attempt,
+                self._passing.readTimeout,
+                self._hold,
+            )
         if not client.canTake(self._highWater()):
             self._hold()
 
@@ -223,6 +235,8 @@ class UpstreamResponse:
         """
         Give peer and connection back.
         """
+        if self._bulk is not None:
+            self._bulk.leave()
         attempt = self._attempt
         if attempt.responseTime < 0:
             attempt.responseTime = self._passing.seconds() - attempt.begun
@@ -286,6 +300,8 @@ class UpstreamResponse:
         passing = self._passing
         connection = self._connection
         assert connection is not None
+        if self._bulk is not None:
+            self._bulk.leave()
         try:
             spool = Spool(
                 passing.openTempFile, passing.maxTempFileSize, client.sendRegion
