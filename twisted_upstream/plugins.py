@@ -259,8 +259,10 @@ class Exchange:
     def inputFilterInit(self, head: ResponseHead) -> IInputFilter:
         """
         A body of C{head.contentLength} bytes; if that is unknown, until the connection
-        ends.
+        ends; none where the head says that there is none.
         """
+        if head.noBody:
+            return Length(0)
         if head.contentLength is None:
             return UntilClose()
         return Length(head.contentLength)

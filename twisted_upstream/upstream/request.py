@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..balance.peer import Outcome, Peer
@@ -45,6 +46,8 @@ class UpstreamRequest(UpstreamSending):
     """
 
     __slots__ = ("_begun", "_giveUp", "_reused")
+
+    _logger = Logger()
 
     def __init__(
         self, passing: Passing, client: Any, exchange: IExchange, group: UpstreamGroup
@@ -88,13 +91,33 @@ class UpstreamRequest(UpstreamSending):
         self._connect()
 
     def _connect(self) -> None:
-        peer = self._getter.getPeer()
+        try:
+            peer = self._getter.getPeer()
+        except Exception as e:
+            self._getPeerRaised(e)
+            return
         if isinstance(peer, Peer):
             self._peerChosen(peer)
         elif peer is None:
             self._noPeer()
         else:
             self._waitForPeer(peer)
+
+    def _getPeerRaised(self, error: Exception) -> None:
+        """
+        The balancer has a fault.  Whoever begins the request hears of it; once a server
+        was asked, that is over, and the client is answered.
+        """
+        client = self._client
+        if not client.attempts or client.attempts[-1] is None:
+            self.isOver = True
+            client.upstream = None
+            self._exchange.finalizeRequest(500)
+            raise error
+        self._logger.failure("unhandled error in a balancer")
+        self._begin(self._group.nameBytes).status = 500
+        self._log("alert", f"balancer failed: {error!r}", CONNECTING)
+        self._finalize(500)
 
     def _waitForPeer(self, waiting: Deferred[Peer | None]) -> None:
         # Until there is a peer, the attempt is the group's.
