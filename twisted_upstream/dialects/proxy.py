@@ -69,7 +69,6 @@ class ProxyPass:
             except ValueError as e:
                 raise node.error(str(e)) from None
             self._checkUri(self.target, node, owner)
-        self.secure = self.target is not None and self.target.secure
         self.version = options.httpVersion
         self.bufferSize = passing.bufferSize
         self.method = self._compiled(options.method, node, build)
@@ -147,9 +146,11 @@ class ProxyExchange(Exchange):
     def __init__(self, options: ProxyPass, client: Any) -> None:
         self.options: ProxyPass = options
         self.client: Any = client
-        self.target = options.target
-        if options.secure:
-            self._setScheme(options.target)
+        target = self.target = options.target
+        if target is not None and target.secure:
+            self.secure = True
+            self.scheme = b"https://"
+            self.secureName = target.secureName
         self.takesBody = options.passBody and options.setBody is None
 
     @property
@@ -175,11 +176,11 @@ class ProxyExchange(Exchange):
         self._setScheme(target)
         return target.authority, target.usualPort
 
-    def _setScheme(self, target: Target | None) -> None:
-        if target is not None and target.secure:
+    def _setScheme(self, target: Target) -> None:
+        if target.secure:
             self.secure = True
             self.scheme = b"https://"
-            self.secureName = target.authority.removeprefix(b"unix:")
+            self.secureName = target.secureName
 
     def createRequest(self) -> bytes:
         """

@@ -27,10 +27,19 @@ class Target:
     @ivar port: C{$proxy_port}.
     @ivar uri: what follows; empty: nothing.
     @ivar secure: C{https}.
+    @ivar secureName: whom a certificate must name then, perhaps with a port.
     @ivar usualPort: of the scheme.
     """
 
-    __slots__ = ("authority", "host", "port", "secure", "uri", "usualPort")
+    __slots__ = (
+        "authority",
+        "host",
+        "port",
+        "secure",
+        "secureName",
+        "uri",
+        "usualPort",
+    )
 
     def __init__(self, text: bytes) -> None:
         """
@@ -63,6 +72,7 @@ class Target:
                 self.host = self.authority
         if self.uri.startswith(b"?"):
             self.uri = b"/" + self.uri
+        self.secureName = self.authority.removeprefix(b"unix:")
 
 
 def passUrls(name: str) -> Callable[[Block], PassUrl | None]:

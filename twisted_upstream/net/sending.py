@@ -108,12 +108,13 @@ class SendingSocket(ConnectedSocket):
             self._writeLater(data)
             return
         waiting = ROUND.waiting
-        if waiting is None or len(data) > _SMALL:
+        size = len(data)
+        if waiting is None or size > _SMALL:
             self._writeNow(data)
             return
         self._together = data
         self._writable = False
-        self.bytesSent += len(data)
+        self.bytesSent += size
         waiting.append(self)
         if len(waiting) >= MOST:
             ROUND.flush()
@@ -138,10 +139,22 @@ class SendingSocket(ConnectedSocket):
         Send what was kept for the end of the round, if nothing has sent it already.
         """
         data, self._together = self._together, None
-        if data is not None:
-            self._writable = True
-            self.bytesSent -= len(data)
-            self._writeNow(data)
+        if data is None:
+            return
+        self._writable = True
+        size = len(data)
+        try:
+            sent = self._send(data)
+        except OSError as error:
+            self.bytesSent -= size
+            if error.errno not in BUSY:
+                self._writeFailed(TransportFailed.of(error, "send"))
+            else:
+                self._keep(data)
+            return
+        if sent != size:
+            self.bytesSent += sent - size
+            self._keep(memoryview(data)[sent:])
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """
