@@ -188,7 +188,7 @@ class RelayCases(RealReactors):
         """
         Does any direction move through a pipe now?
         """
-        return bool(self.relay._up._pipe or self.relay._down._pipe)
+        return bool(self.relay._up._input or self.relay._down._input)
 
     def test_bulkBothWays(self) -> None:
         """

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..net.transport import SocketTransport
+from ..upstream.piped import canPipe
 from .location import parseRate
 from .output import Output
 from .phases.conditional import selectRanges, unsatisfied
@@ -247,14 +247,12 @@ class Reply(Output):
         """
         Does the client get the body just as it comes, over plain TCP?
         """
-        transport = self.connection.transport
         return (
             self._filters is None
             and self._window is None
             and self._pace is None
             and not (self.chunked or self.headOnly or self.isSubrequest)
-            and type(transport) is SocketTransport
-            and transport.joins
+            and canPipe(self.connection.transport)
         )
 
     def sendPipe(self, pipe: Pipe) -> None:

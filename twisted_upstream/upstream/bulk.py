@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..net.splice import PIPE_SIZE, PIPES
-from ..net.transport import MOST_READ_SIZE, READ_SIZE, SocketTransport
+from ..net.transport import MOST_READ_SIZE, READ_SIZE
 from ..wire.body import Length, UntilClose
+from .piped import PipedInput, canPipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ..net.splice import Pipe, Pipes
     from .attempt import Attempt
     from .connection import UpstreamProtocol
-
-#: A packet of this size is bulk: reads grow to it by being full, one after the other.
-BULK = MOST_READ_SIZE // 2
 
 
 class BulkBody:
@@ -38,9 +36,8 @@ class BulkBody:
         "_attempt",
         "_client",
         "_connection",
-        "_copied",
         "_hold",
-        "_pipe",
+        "_input",
         "_received",
         "_timeout",
     )
@@ -66,12 +63,10 @@ class BulkBody:
         self._attempt = attempt
         self._timeout = timeout
         self._hold = hold
-        self._pipe: Pipe | None = pipe
-        self._copied = connection.dataReceived
-        transport = connection.transport
-        transport.receiveInto(pipe)
-        transport.setReadSize(PIPE_SIZE)
-        connection.dataReceived = self._pipeReceived  # type: ignore[assignment]  # for bytes
+        self._input: PipedInput | None = PipedInput(
+            connection, pipe, self._pipeReceived
+        )
+        connection.transport.setReadSize(PIPE_SIZE)
 
     def _pipeReceived(self, pipe: Pipe) -> None:
         """
@@ -97,13 +92,10 @@ class BulkBody:
         """
         Let bytes come as bytes again.
         """
-        pipe, self._pipe = self._pipe, None
-        if pipe is not None:
-            connection = self._connection
-            connection.transport.receiveInto(None)
-            connection.transport.setReadSize(READ_SIZE, MOST_READ_SIZE)
-            connection.dataReceived = self._copied
-            pipe.release()
+        piped, self._input = self._input, None
+        if piped is not None:
+            piped.leave()
+            self._connection.transport.setReadSize(READ_SIZE, MOST_READ_SIZE)
 
 
 def _little(received: IInputFilter) -> bool:
@@ -126,12 +118,10 @@ def enter(
     Let a pipe carry what follows of a body, if nobody has to look at it, both ends can
     and a pipe is free.
     """
-    source = connection.transport
     if (
         type(received) not in (Length, UntilClose)
         or _little(received)
-        or type(source) is not SocketTransport
-        or not source.joins
+        or not canPipe(connection.transport)
         or not client.takesPipes()
     ):
         return None

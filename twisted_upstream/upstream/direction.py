@@ -11,15 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..net.splice import PIPE_SIZE
-from ..net.transport import MOST_READ_SIZE, READ_SIZE, SocketTransport
+from ..net.transport import MOST_READ_SIZE, READ_SIZE
+from .piped import BULK, PipedInput, canPipe
 
 if TYPE_CHECKING:
     from ..net.deadline import Deadline, Deadlines
-    from ..net.splice import Pipe, Pipes
+    from ..net.splice import Pipes
 
-#: A packet of this size is bulk: reads grow to it by being full, one after the other,
-#: so a quarter of a MiB came without a pause.
-_BULK = MOST_READ_SIZE // 2
 _NEVER = 1 << 62
 
 
@@ -37,7 +35,7 @@ class Direction:
     __slots__ = (
         "_bulk",
         "_highWater",
-        "_pipe",
+        "_input",
         "blocked",
         "connection",
         "deadline",
@@ -69,8 +67,8 @@ class Direction:
         self.timeout = timeout
         self._highWater = highWater
         self.pipes = pipes
-        self._bulk = _BULK
-        self._pipe: Pipe | None = None
+        self._bulk = BULK
+        self._input: PipedInput | None = None
         self.ended = self.blocked = False
 
     def begin(self) -> None:
@@ -112,21 +110,13 @@ class Direction:
         """
         This is a bulk transfer: let a pipe carry it, if both ends can and one is free.
         """
-        source, sink = self.source, self.sink
-        if not (
-            type(source) is type(sink) is SocketTransport
-            and source.joins
-            and sink.joins
-        ):
+        if not canPipe(self.source, self.sink):
             self._bulk = _NEVER
             return
         pipe = self.pipes.take()
-        if pipe is None:
-            return
-        self._pipe = pipe
-        source.receiveInto(pipe)
-        self.connection.dataReceived = self.pipeReceived
-        self._setReadSize(PIPE_SIZE)
+        if pipe is not None:
+            self._input = PipedInput(self.connection, pipe, self.pipeReceived)
+            self._setReadSize(PIPE_SIZE)
 
     def pipeReceived(self, pipe: Any) -> None:
         """
@@ -145,12 +135,10 @@ class Direction:
         """
         Let bytes come as bytes again.
         """
-        pipe, self._pipe = self._pipe, None
-        if pipe is not None:
-            self.source.receiveInto(None)
-            self.connection.dataReceived = self.received
+        piped, self._input = self._input, None
+        if piped is not None:
+            piped.leave()
             self._setReadSize(READ_SIZE, MOST_READ_SIZE)
-            pipe.release()
 
     def _setReadSize(self, least: int, most: int | None = None) -> None:
         self.source.setReadSize(least, most)

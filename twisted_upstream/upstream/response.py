@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..balance.peer import Outcome, Peer
 from ..wire.body import InvalidBody
 from . import bulk
+from .piped import BULK
 from .spool import Spool
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class UpstreamResponse:
         connection.deadline.set(self._passing.readTimeout)
         if self._rate:
             self._paceReading(len(data))
-        elif len(data) >= bulk.BULK:
+        elif len(data) >= BULK:
             self._bulk = bulk.enter(
                 connection,
                 client,
