@@ -110,6 +110,7 @@ class SiteAsker(Asker):
         "_isProducer",
         "_resource",
         "_resume",
+        "_writer",
         "clientHost",
         "connection",
         "isSecure",
@@ -123,9 +124,14 @@ class SiteAsker(Asker):
         resource: UpstreamResource,
         method: bytes,
         body: HeldBody | FileBody | None,
+        writer: Any,
     ) -> None:
+        """
+        @param writer: the client's side of the site: has producers, and ends.
+        """
         super().__init__(method, b"", b"", None, b"", body, resource.errorLog)
         self._resource = resource
+        self._writer = writer
         self._isGone = self._isPaused = self._isProducer = False
         self._resume: Callable[[], None] | None = None
         self.connection: UpgradedConnection | None = None
@@ -228,6 +234,17 @@ class SiteAsker(Asker):
 
     # ---- ends -----------------------------------------------------------------------
 
+    def cutResponse(self) -> None:
+        """
+        The rest will not come: the client has to see that.
+        """
+        self._over()
+        if not self._isGone:
+            self._isGone = True
+            if self._isProducer:
+                self._writer.unregisterProducer()
+            self._writer.loseConnection()
+
     def failResponse(self, status: int, fields: bytes = b"") -> None:
         """
         No server has answered.
@@ -286,7 +303,7 @@ class ResourceRequest(SiteAsker):
         request: Any,
         body: HeldBody | FileBody | None,
     ) -> None:
-        super().__init__(resource, request.method, body)
+        super().__init__(resource, request.method, body, request)
         self._request = request
 
     @property
@@ -379,17 +396,6 @@ class ResourceRequest(SiteAsker):
             if self._isProducer:
                 self._request.unregisterProducer()
             self._request.finish()
-
-    def cutResponse(self) -> None:
-        """
-        The rest will not come: the client has to see that.
-        """
-        self._over()
-        if not self._isGone:
-            self._isGone = True
-            if self._isProducer:
-                self._request.unregisterProducer()
-            self._request.loseConnection()
 
     def failResponse(self, status: int, fields: bytes = b"") -> None:
         """

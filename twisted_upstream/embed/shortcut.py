@@ -191,7 +191,7 @@ class SiteRequest(SiteAsker):
         target: bytes,
         fields: list[tuple[bytes, tuple[bytes]]],
     ) -> None:
-        super().__init__(resource, method, None)
+        super().__init__(resource, method, None, channel)
         self.channel = channel
         self._isChunked = False
         self._sent = self._status = 0
@@ -264,17 +264,6 @@ class SiteRequest(SiteAsker):
             logged = _Logged(self, self._status, self._sent)
             site._logFile.write(_lineOf(site._logDateTime, logged) + "\n")
         channel.requestDone(self)
-
-    def cutResponse(self) -> None:
-        """
-        The rest will not come: the client has to see that.
-        """
-        self._over()
-        if not self._isGone:
-            self._isGone = True
-            if self._isProducer:
-                self.channel.unregisterProducer()
-            self.channel.loseConnection()
 
     def failResponse(self, status: int, fields: bytes = b"") -> None:
         """
