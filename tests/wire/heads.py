@@ -34,7 +34,11 @@ def described(head: RequestHead | HTTP1Response | None) -> Any:
     """
     if head is None:
         return None
-    return {name: getattr(head, name) for name in head.__slots__}
+    return {
+        name: getattr(head, name)
+        for kind in type(head).__mro__
+        for name in getattr(kind, "__slots__", ())
+    }
 
 
 class HeadCase(SynchronousTestCase):

@@ -69,7 +69,7 @@ class FormTests(HeadCase):
         self.assertEqual(head.fields, TYPICAL[15:-4])
         self.assertEqual(head.contentLength, 1234)
         self.assertFalse(head.chunked or head.close)
-        self.assertIsNone(head.upgrade)
+        self.assertIsNone(head.protocols)
         self.assertEqual(head.warnings, ())
         self.assertEqual(head.values[b"content-type"], b"text/html; charset=utf-8")
         self.assertEqual(head.values[b"etag"], b'"6551f3c0-4d2"')
@@ -186,7 +186,7 @@ class FormTests(HeadCase):
                     end=end,
                 )
             )
-            self.assertEqual(head.upgrade, b"WebSocket")
+            self.assertEqual(head.protocols, b"WebSocket")
 
     def test_names(self) -> None:
         """

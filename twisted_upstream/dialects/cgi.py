@@ -99,24 +99,16 @@ class CGIExchange(Exchange):
         """
         status = response.status
         values = response.values
-        head = ResponseHead(
-            status,
-            response.fields,
-            response.consumed,
-            response.contentLength,
-            response.text,
-        )
-        head.values = values
         for warning in response.warnings:
             self.client.logError("warn", warning, action=READING)
         # They are passed on, and ours fill in only where the server sent none.
         if b"date" in values:
-            head.date = b""
+            response.date = b""
         if b"server" in values:
-            head.server = b""
+            response.server = b""
         if self.client.method == b"HEAD" or status == 204 or status == 304:
-            head.noBody = True
-        return head
+            response.noBody = True
+        return response
 
     def inputFilterInit(self, head: ResponseHead) -> IInputFilter:
         """

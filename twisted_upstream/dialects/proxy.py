@@ -270,24 +270,16 @@ class ProxyExchange(Exchange):
             return None
         self._response = response
         status = response.status
-        head = ResponseHead(
-            status,
-            response.fields,
-            response.consumed,
-            response.contentLength,
-            response.text,
-        )
-        head.values = response.values
         if response.warnings:
             for warning in response.warnings:
                 self.client.logError("warn", warning, action=_READING)
         if status == 101:
-            head.upgrade = self.isAskedToSwitch and maySwitch(
-                self.client, response.upgrade
+            response.upgrade = self.isAskedToSwitch and maySwitch(
+                self.client, response.protocols
             )
         if self._headOnly or status == 204 or status == 304:
-            head.noBody = True
-        return head
+            response.noBody = True
+        return response
 
     @property
     def isAskedToSwitch(self) -> bool:

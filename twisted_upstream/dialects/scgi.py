@@ -36,7 +36,7 @@ class UpgradingExchange(CGIExchange):
         """
         head = super().headOf(response)
         if response.status == 101:
-            head.upgrade = maySwitch(self.client, response.values.get(b"upgrade"))
+            head.upgrade = maySwitch(self.client, response.protocols)
         return head
 
     def bodyLength(self) -> int:

@@ -102,9 +102,11 @@ class UpstreamProtocol:
         C{cache} owns the connection: whatever happens to it now ends it.
         """
         self._cache = cache
-        self.dataReceived = self._dropped
-        self.ended = self._dropped
-        self.deadline.clear()
+        self.dataReceived = self.ended = self._dropped
+        deadline = self.deadline
+        deadline.clear()
+        # It would keep the last request, with all that came, as long as it is here.
+        deadline.expired = _noTime
 
     def _dropped(self, event: object) -> None:
         assert self._cache is not None

@@ -43,6 +43,9 @@ def hider(
     return re.compile(rb"\r\n(?:%b):[^\r]*" % names, re.I).sub
 
 
+#: What L{rewrite} looks at, in lower case.
+REWRITTEN = frozenset((b"location", b"refresh", b"set-cookie"))
+
 _EACH = re.compile(rb"\r\n([^:\r]+):[ ]*([^\r]*)")
 
 

@@ -48,7 +48,6 @@ class UpstreamGroup:
         "_init",
         "_keepaliveRequests",
         "_keepaliveTime",
-        "_seconds",
         "cache",
         "explicit",
         "gone",
@@ -79,7 +78,6 @@ class UpstreamGroup:
         self.explicit = explicit
         self.cache = cache
         self._init = init
-        self._seconds = peers.seconds
         self._keepaliveRequests = 0 if options is None else options.keepaliveRequests
         self._keepaliveTime = 0.0 if options is None else options.keepaliveTime
         self.zone = "" if options is None else options.zone[0]
@@ -196,7 +194,7 @@ class UpstreamGroup:
             init = init.inner
         return init
 
-    def mayKeep(self, connection: UpstreamProtocol, peer: Peer) -> bool:
+    def mayKeep(self, connection: UpstreamProtocol, peer: Peer, now: float) -> bool:
         """
         May C{connection} to C{peer} serve one more request?
         """
@@ -205,7 +203,7 @@ class UpstreamGroup:
             return False
         if connection.requests >= self._keepaliveRequests:
             return False
-        return self._seconds() - connection.made <= self._keepaliveTime
+        return now - connection.made <= self._keepaliveTime
 
     def close(self) -> None:
         """

@@ -40,6 +40,8 @@ class Passing:
 
     @ivar hide: takes the hidden fields out of a block: C{hide(b"", block)}.
     @ivar acted: names (lower case) of the fields that are acted upon.
+    @ivar noted: of those, and of fields that may be rewritten: a response without them
+        is passed on as it is.
     @ivar shown: are Date or Server of the server passed on?
     """
 
@@ -69,6 +71,7 @@ class Passing:
         "maxTempFileSize",
         "nextUpstream",
         "nextUpstreamTimeout",
+        "noted",
         "readTimeout",
         "requestBuffering",
         "seconds",
@@ -141,6 +144,7 @@ class Passing:
         acted = {b"x-accel-redirect", b"x-accel-buffering", b"x-accel-limit-rate"}
         acted -= options.ignoreHeaders
         self.acted = frozenset(acted)
+        self.noted = self.acted | fields.REWRITTEN
 
     def handle(self, client: Any) -> None:
         """

@@ -57,7 +57,8 @@ class UpstreamRequest(UpstreamSending):
             L{IClient<twisted_upstream.interfaces.IClient>} and
             L{IReply<twisted_upstream.interfaces.IReply>}.
         """
-        super().__init__(passing, client, exchange, group)
+        # Not super(): this is done for each request, and that costs another call.
+        UpstreamSending.__init__(self, passing, client, exchange, group)
         self._giveUp: Callable[[], None] | None = None
         self._data = b""
         self._interim = 0
@@ -87,17 +88,17 @@ class UpstreamRequest(UpstreamSending):
         getter = self._getter = self._group.initPeer(client)
         if self._passing.tries:
             getter.limitTries(self._passing.tries)
-        self._begun = self._passing.seconds()
-        self._connect()
+        now = self._begun = self._passing.seconds()
+        self._connect(now)
 
-    def _connect(self) -> None:
+    def _connect(self, now: float) -> None:
         try:
             peer = self._getter.getPeer()
         except Exception as e:
             self._getPeerRaised(e)
             return
         if isinstance(peer, Peer):
-            self._peerChosen(peer)
+            self._peerChosen(peer, now)
         elif peer is None:
             self._noPeer()
         else:
@@ -128,10 +129,11 @@ class UpstreamRequest(UpstreamSending):
     def _waited(self, peer: Peer | None) -> None:
         self._giveUp = None
         attempt = self._attempt
-        queueTime = self._passing.seconds() - attempt.begun
+        now = self._passing.seconds()
+        queueTime = now - attempt.begun
         if peer is not None:
             self._client.attempts.pop()
-            self._peerChosen(peer, queueTime)
+            self._peerChosen(peer, now, queueTime)
             return
         attempt.queueTime = queueTime
         self._log("error", "no live upstreams", QUEUED)
@@ -156,10 +158,10 @@ class UpstreamRequest(UpstreamSending):
         attempt.status = 502
         self._finalize(502)
 
-    def _peerChosen(self, peer: Peer, queueTime: float = -1.0) -> None:
+    def _peerChosen(self, peer: Peer, now: float, queueTime: float = -1.0) -> None:
         passing = self._passing
         self._peer = peer
-        self._attempt = attempt = Attempt(peer.nameBytes, passing.seconds())
+        self._attempt = attempt = Attempt(peer.nameBytes, now)
         attempt.queueTime = queueTime
         self._client.attempts.append(attempt)
         self.sent = False
@@ -320,7 +322,7 @@ class UpstreamRequest(UpstreamSending):
         self._offset = None
         self._exchange.reinitRequest()
         if len(self._client.attempts) % retry.IN_A_ROW:
-            self._connect()
+            self._connect(now)
         else:
             later = passing.deadlines.new(self._connectLater)
             self._giveUp = later.drop
@@ -328,7 +330,7 @@ class UpstreamRequest(UpstreamSending):
 
     def _connectLater(self) -> None:
         self._giveUp = None
-        self._connect()
+        self._connect(self._passing.seconds())
 
     def _finalize(self, status: int) -> None:
         """

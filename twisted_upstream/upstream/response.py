@@ -132,6 +132,9 @@ class UpstreamResponse:
             client.limitRate = 0
             client.flushes = True
         if received.remaining == 0:
+            # It came with the head.
+            attempt = self._attempt
+            attempt.responseTime = attempt.headerTime
             self._done(received)
             client.sendHead(head, body, True)
             return
@@ -256,7 +259,9 @@ class UpstreamResponse:
                     cache is not None
                     and not transport.pending
                     and (not self._streaming or self._client.body.complete)
-                    and self._group.mayKeep(connection, peer)
+                    and self._group.mayKeep(
+                        connection, peer, attempt.begun + attempt.responseTime
+                    )
                 ):
                     if self._paused:
                         transport.resumeProducing()

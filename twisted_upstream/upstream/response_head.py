@@ -147,28 +147,27 @@ class UpstreamHead(UpstreamResponse):
         if values:
             if head.contentType is None:
                 head.contentType = values.get(b"content-type")
-            if not passing.acted.isdisjoint(values):
-                buffered = self._act(head, values, buffered)
-                if b"x-accel-redirect" in values and (
-                    b"x-accel-redirect" in passing.acted
-                ):
-                    self._redirect(head, values[b"x-accel-redirect"])
-                    return
-            if b"location" in values or b"set-cookie" in values or b"refresh" in values:
+            if not passing.noted.isdisjoint(values):
+                if not passing.acted.isdisjoint(values):
+                    buffered = self._act(values, buffered)
+                    if b"x-accel-redirect" in values and (
+                        b"x-accel-redirect" in passing.acted
+                    ):
+                        self._redirect(head, values[b"x-accel-redirect"])
+                        return
                 self._rewrite(head)
         if passing.shown:
             passing.show(head)
         if head.fields:
-            head.fields = passing.hide(b"", head.fields)
+            hide = passing.hide
+            head.fields = hide(b"", head.fields)
         self._buffered = buffered
         if status == 101:
             self._upgrade(head, data[head.consumed :])
             return
         self._sendResponse(head, data)
 
-    def _act(
-        self, head: ResponseHead, values: Mapping[bytes, bytes], buffered: bool
-    ) -> bool:
+    def _act(self, values: Mapping[bytes, bytes], buffered: bool) -> bool:
         """
         Obey what the server says about how its response is passed on.
 
@@ -180,10 +179,6 @@ class UpstreamHead(UpstreamResponse):
                 buffered = {b"yes": True, b"no": False}.get(value.lower(), buffered)
             elif key == b"x-accel-limit-rate":
                 self._client.setLimitRate(value)
-            elif key == b"date":
-                head.date = value
-            elif key == b"server":
-                head.server = value
         return buffered
 
     def _rewrite(self, head: ResponseHead) -> None:

@@ -14,6 +14,7 @@ from .response1 import (
     HTTP1Response,
     InvalidHead,
     checkRoom,
+    firstValues,
     judgeFields,
     mayBecomeStatusLine,
 )
@@ -49,11 +50,10 @@ def parseResponse(
         checkRoom(head, limit)
         return None
     fields, end = found
-    response = HTTP1Response(10, status, text, b"", {}, end)
+    response = HTTP1Response(10, status, text, b"", end)
     fields = judgeFields(response, fields)
     response.fields = joinFields(fields)
-    for name, value in fields:
-        response.values.setdefault(name.lower(), value)
+    response.values = firstValues(fields)
     if not status:
         _readStatus(response)
     return response

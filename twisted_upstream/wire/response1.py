@@ -8,8 +8,10 @@ ngx_http_proxy_process_header(), ngx_http_upstream_headers_in
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from .fields import Field, InvalidField, joinFields, parseLength, readFields
+from .head import ResponseHead
 
 EARLY_HINTS = 103
 
@@ -28,71 +30,55 @@ class NotHTTP(Exception):
     """
 
 
-class HTTP1Response:
+class HTTP1Response(ResponseHead):
     """
     What a response says before its body.
 
+    Its C{fields} are a canonical block, see L{twisted_upstream.wire.fields}; none is
+    missing but those in C{warnings}.
+
     @ivar version: 10, 11 and so on, after C{HTTP/}.
-    @ivar status: the status code.
-    @ivar text: what follows the version, C{b"200 OK"}.
-    @ivar fields: the fields as a canonical block, see L{twisted_upstream.wire.fields};
-        none is missing but those in C{warnings}.
-    @ivar values: the first value of each field, by name in lower case.
-    @ivar consumed: where the head ends in the data it was found in.
-    @ivar contentLength: bytes of the body, if that was said.
     @ivar chunked: the body comes in chunks.
     @ivar close: the server will not take another request on this connection.
-    @ivar upgrade: value of Upgrade, if there is one.
     @ivar warnings: what to log at level C{warn}: fields that were dropped because they
         stand there twice.
     """
 
-    __slots__ = (
-        "chunked",
-        "close",
-        "consumed",
-        "contentLength",
-        "fields",
-        "status",
-        "text",
-        "upgrade",
-        "values",
-        "version",
-        "warnings",
-    )
+    __slots__ = ("chunked", "close", "version", "warnings")
 
     def __init__(
-        self,
-        version: int,
-        status: int,
-        text: bytes,
-        fields: bytes,
-        values: dict[bytes, bytes],
-        consumed: int,
+        self, version: int, status: int, text: bytes, fields: bytes, consumed: int
     ) -> None:
+        ResponseHead.__init__(self, status, fields, consumed, None, text)
         self.version = version
-        self.status = status
-        self.text = text
-        self.fields = fields
-        self.values = values
-        self.consumed = consumed
-        self.contentLength: int | None = None
         self.chunked = False
         self.close = version < 11
-        self.upgrade: bytes | None = None
         self.warnings: tuple[str, ...] = ()
 
+    @property
+    def protocols(self) -> bytes | None:
+        """
+        Value of Upgrade, if there is one.
+        """
+        return self.values.get(b"upgrade")
 
-# Groups: minor version, text, status, fields.  The slash in names is left out because
-# of lines that nginx skips; see readFields.  Values are matched up to their CR, because
-# that is fast; LF and NUL in them are looked for apart.
-_match = re.compile(
+
+# Status lines are few: each is looked at once.
+_matchLine = re.compile(
     rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [^\r\n]*+)?)"
-    rb"((?:\r\n[^\x00-\x20\x7f:/][^\x00-\x20\x7f:/]*+: [^\r ][^\r]*+(?<! ))*)"
-    rb"\r\n\r\n"
-).match
+).fullmatch
+#: Version, status and text of those that were; then all are forgotten.
+_lines: dict[bytes, tuple[int, int, bytes]] = {}
+_MAX_LINES = 256
+#: Longer ones are not kept.
+_MAX_LINE = 64
 
-_findFields = re.compile(rb"\n([^:]*+): ([^\r]*+)").findall
+# The slash in names is left out because of lines that nginx skips; see readFields.
+# Values are matched up to their CR, because that is fast; LF and NUL in them are looked
+# for apart.
+_findFields = re.compile(
+    rb"\n([^\x00-\x20\x7f:/][^\x00-\x20\x7f:/]*+): ([^\r ][^\r]*+)(?<! )\r(?=\n)"
+).findall
 
 # Which may stand there once: others are passed as often as they come.
 _SINGLE = frozenset(
@@ -126,17 +112,18 @@ def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | No
     @raise InvalidHead: the response cannot be used.
     @raise NotHTTP: there is no status line.
     """
-    match = _match(data, start)
-    if match is None:
+    end = data.find(b"\r\n\r\n", start)
+    if end < 0 or end + 4 - start > limit:
         return _readHead(data, limit, start)
-    end = match.end()
-    if end - start > limit:
+    begin = data.find(b"\r\n", start)
+    line = _lines.get(data[start:begin]) or _readLine(data[start:begin])
+    if line is None:
         return _readHead(data, limit, start)
-    minor, text, code, fields = match.groups()
-    found = _findFields(fields)
+    version, status, text = line
+    found = _findFields(data, begin, end + 2)
+    fields = data[begin:end]
     if fields.count(b"\n") != len(found) or 0 in fields:
         return _readHead(data, limit, start)
-    version = 11 if minor == b"1" else 10
     values = {name.lower(): value for name, value in found}
     if len(values) != len(found):
         # Of a name that stands there twice, the last value was kept.
@@ -147,8 +134,8 @@ def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | No
                 values[name] = value
             elif name in _MATTERS:
                 return _readHead(data, limit, start)
-    status = int(code)
-    response = HTTP1Response(version, status, text, fields, values, end)
+    response = HTTP1Response(version, status, text, fields, end + 4)
+    response.values = values
     if status == EARLY_HINTS:
         return response if version > 10 else _readHead(data, limit, start)
     get = values.get
@@ -164,10 +151,30 @@ def parseResponse(data: bytes, limit: int, start: int = 0) -> HTTP1Response | No
                 return _readHead(data, limit, start)
             response.chunked = True
     connection = get(b"connection")
-    if connection is not None and b"close" in connection.lower():
+    # What most servers say, if anything, needs no closer look.
+    if (
+        connection is not None
+        and connection != b"keep-alive"
+        and b"close" in connection.lower()
+    ):
         response.close = True
-    response.upgrade = get(b"upgrade")
     return response
+
+
+def _readLine(line: bytes) -> tuple[int, int, bytes] | None:
+    """
+    What a status line says; C{None}: it is an odd one.
+    """
+    match = _matchLine(line)
+    if match is None:
+        return None
+    minor, text, code = match.groups()
+    said = 11 if minor == b"1" else 10, int(code), text
+    if len(line) <= _MAX_LINE:
+        if len(_lines) >= _MAX_LINES:
+            _lines.clear()
+        _lines[line] = said
+    return said
 
 
 STATUS_LINE = re.compile(
@@ -207,14 +214,22 @@ def _readHead(data: bytes, limit: int, start: int) -> HTTP1Response | None:
         checkRoom(head, limit)
         return None
     fields, end = found
-    response = HTTP1Response(version, status, line[3], b"", {}, start + end)
+    response = HTTP1Response(version, status, line[3], b"", start + end)
     if status != EARLY_HINTS:
         fields = judgeFields(response, fields)
     response.fields = joinFields(fields)
-    for name, value in fields:
-        response.values.setdefault(name.lower(), value)
-    response.upgrade = response.values.get(b"upgrade")
+    response.values = firstValues(fields)
     return response
+
+
+def firstValues(fields: Iterable[Field]) -> dict[bytes, bytes]:
+    """
+    The first value of each field, by name in lower case.
+    """
+    values: dict[bytes, bytes] = {}
+    for name, value in fields:
+        values.setdefault(name.lower(), value)
+    return values
 
 
 def checkRoom(head: bytes, limit: int) -> None:
