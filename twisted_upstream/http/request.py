@@ -64,6 +64,9 @@ class Request(Journey):
         self.begun = connection.factory.seconds()
         self._sentBefore = connection.transport.bytesSent
         self.values: dict[str, bytes] = {}
+        # Those that are looked at before they change, if they do.
+        self.attempts = self.body = None
+        self._finished = False
         self.server = connection.default
         self.location = self.server.root
         if head is None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..net.deadline import Deadline
     from ..net.sockaddr import Sockaddr
     from ..net.transport import SocketTransport
+    from ..wire.request_head import RequestHead
     from .factory import HTTPServerFactory
     from .location import Location
     from .routing import Address
@@ -58,6 +59,7 @@ class HTTPServerProtocol:
         "_body",
         "_idle",
         "_keep",
+        "_last",
         "_looping",
         "_paused",
         "_pipelined",
@@ -91,6 +93,7 @@ class HTTPServerProtocol:
         self.request: Any = None
         self.requests = 0
         self._ahead = b""
+        self._last: RequestHead | None = None
         self.isHalfClosed = False
         self._idle = True
         self._looping = False
@@ -157,7 +160,7 @@ class HTTPServerProtocol:
             while self._ahead and self.request is None and self._keep:
                 data = self._ahead
                 try:
-                    head = parseRequest(data, self.default.limits)
+                    head = parseRequest(data, self.default.limits, 0, self._last)
                 except BadRequest as e:
                     request = Request(self, e.head, e.requestLine)
                     request.pipelined = self._pipelined
@@ -177,6 +180,7 @@ class HTTPServerProtocol:
                 self._ahead = (
                     data[head.consumed :] if head.consumed < len(data) else b""
                 )
+                self._last = head
                 self._idle = False
                 self.deadline.clear()
                 self._pipelined = bool(self._ahead)

@@ -13,7 +13,7 @@ C{ngx_http_upstream_next()}, C{ngx_http_upstream_finalize_request()}
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-    from ..interfaces import IExchange
     from .connection import UpstreamProtocol
-    from .group import UpstreamGroup
-    from .passing import Passing
 
 CONNECTING = "connecting to upstream"
 QUEUED = "waiting for an upstream server"
@@ -49,21 +46,7 @@ class UpstreamRequest(UpstreamSending):
 
     _logger = Logger()
 
-    def __init__(
-        self, passing: Passing, client: Any, exchange: IExchange, group: UpstreamGroup
-    ) -> None:
-        """
-        @param client: the client's side:
-            L{IClient<twisted_upstream.interfaces.IClient>} and
-            L{IReply<twisted_upstream.interfaces.IReply>}.
-        """
-        # Not super(): this is done for each request, and that costs another call.
-        UpstreamSending.__init__(self, passing, client, exchange, group)
-        self._giveUp: Callable[[], None] | None = None
-        self._data = b""
-        self._interim = 0
-        self._offset = None
-        self.sent = False
+    _giveUp: Callable[[], None] | None
 
     # ---- attempts -------------------------------------------------------------------
 
@@ -72,6 +55,11 @@ class UpstreamRequest(UpstreamSending):
         Ask the first server.
         """
         client = self._client
+        self._giveUp = None
+        self._data = b""
+        self._interim = 0
+        self._offset = None
+        self.sent = False
         out = self._exchange.createRequest()
         if out is None:
             self._exchange.finalizeRequest(500)

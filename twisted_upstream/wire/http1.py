@@ -16,7 +16,7 @@ import re
 from .fields import firstValue, parseLength
 from .host import splitHost
 from .line_by_line import readHead
-from .request_head import BadRequest, HeadLimits, RequestHead
+from .request_head import BadRequest, HeadLimits, RequestHead, matchLine
 from .uri import BadURI, normalizePath
 
 __all__ = ["BadRequest", "HeadLimits", "RequestHead", "parseRequest"]
@@ -41,22 +41,38 @@ _MAX_HOSTS = 1024
 _MAX_NAME = 256
 
 
-def parseRequest(data: bytes, limits: HeadLimits, start: int = 0) -> RequestHead | None:
+def parseRequest(
+    data: bytes, limits: HeadLimits, start: int = 0, last: RequestHead | None = None
+) -> RequestHead | None:
     """
     Find a request's head in the bytes received.
 
     Empty lines before it are skipped.  Who waits for more bytes may drop them.
 
     @param start: where to begin.
+    @param last: of the request before it on the same connection, read with the same
+        C{limits}: fields that are repeated need not be read again.
     @return: C{None} when more bytes are needed.
     @raise BadRequest: the request is refused; C{data} may have more than it.
     """
-    match = limits.match(data, start)
-    if match is None:
-        return _readOdd(data, limits, start)
-    end = match.end()
-    requestLine, method, target, uri, args, minor, fields = match.groups()
-    if end - start > limits.safeSize or 0 in fields or method in _ODD_METHODS:
+    again = None
+    # Where the target names a host, the fields are not all that counts.
+    if last is not None and last.target == last.path:
+        match = _matchAgain(data, start, last.fields)
+        if match is not None:
+            again = last
+            fields = last.fields
+            end = len(data)
+            requestLine, method, target, uri, args, minor = match.groups()
+    if again is None:
+        match = limits.match(data, start)
+        if match is None:
+            return _readOdd(data, limits, start)
+        end = match.end()
+        requestLine, method, target, uri, args, minor, fields = match.groups()
+        if 0 in fields:
+            return _readOdd(data, limits, start)
+    if end - start > limits.safeSize or method in _ODD_METHODS:
         return _readOdd(data, limits, start)
     if uri is None:
         # A path to decode: what cannot be decoded is refused there.
@@ -69,29 +85,58 @@ def parseRequest(data: bytes, limits: HeadLimits, start: int = 0) -> RequestHead
         quoted = False
         if args is None:
             args = b""
-    if minor == b"1":
-        version = 11
-        keepalive = True
-    else:
-        version = 10
-        keepalive = False
-    host = contentLength = upgrade = seen = None
-    port = b""
-    chunked = expectContinue = False
+    version = 11 if minor == b"1" else 10
+    head = RequestHead(
+        method, target, target, uri, args, quoted, version, requestLine, fields, end
+    )
+    if again is not None and again.version == version:
+        head.host = again.host
+        head.port = again.port
+        head.contentLength = again.contentLength
+        head.chunked = again.chunked
+        head.keepalive = again.keepalive
+        head.expectContinue = again.expectContinue
+        head.upgrade = again.upgrade
+    elif not _readSpecial(head, limits):
+        return _readOdd(data, limits, start)
+    return head
+
+
+def _matchAgain(data: bytes, start: int, fields: bytes) -> re.Match[bytes] | None:
+    """
+    The request line, if behind it are just these fields, and nothing more.
+    """
+    end = len(data) - 4
+    if data.endswith(fields, start, end) and data.endswith(b"\r\n\r\n"):
+        return matchLine(data, start, end - len(fields))
+    return None
+
+
+def _readSpecial(head: RequestHead, limits: HeadLimits) -> bool:
+    """
+    Read the fields that say something about the message.
+
+    @return: C{False}: something is odd or wrong.
+    """
+    fields = head.fields
+    version = head.version
+    keepalive = version == 11
+    host = contentLength = seen = None
     for name, value in _findSpecial(fields.lower()):
         if name == b"host":
             if host is not None:
-                return _readOdd(data, limits, start)
+                return False
             known = limits.hosts.get(value)
             if known is None:
                 known = splitHost(value)
                 if known is None:
-                    return _readOdd(data, limits, start)
+                    return False
                 if len(limits.hosts) >= _MAX_HOSTS:
                     limits.hosts.clear()
                 if len(value) < _MAX_NAME:
                     limits.hosts[value] = known
-            host, port = known
+            host, head.port = known
+            head.host = host
         elif name == b"connection":
             # The last field that says something counts.
             if b"close" in value:
@@ -99,48 +144,32 @@ def parseRequest(data: bytes, limits: HeadLimits, start: int = 0) -> RequestHead
             elif b"keep-alive" in value:
                 keepalive = True
         elif name == b"upgrade":
-            if upgrade is None:
+            if head.upgrade is None:
                 # Not the one in lower case.
-                upgrade = firstValue(fields, name)
+                head.upgrade = firstValue(fields, name)
         else:
             if not name:
-                return _readOdd(data, limits, start)
+                return False
             if seen is None:
                 seen = {name}
             elif name in seen:
-                return _readOdd(data, limits, start)
+                return False
             else:
                 seen.add(name)
             if name == b"content-length":
-                contentLength = parseLength(value)
+                contentLength = head.contentLength = parseLength(value)
                 if contentLength is None:
-                    return _readOdd(data, limits, start)
+                    return False
             elif name == b"transfer-encoding":
-                chunked = True
+                head.chunked = True
                 if value != b"chunked" or version == 10:
-                    return _readOdd(data, limits, start)
+                    return False
             elif name == b"expect":
-                expectContinue = value == b"100-continue" and version == 11
-    if (chunked and contentLength is not None) or (host is None and version == 11):
-        return _readOdd(data, limits, start)
-    return RequestHead(
-        method,
-        target,
-        target,
-        uri,
-        args,
-        quoted,
-        version,
-        requestLine,
-        fields,
-        end,
-        host,
-        port,
-        contentLength,
-        chunked,
-        keepalive,
-        expectContinue,
-        upgrade,
+                head.expectContinue = value == b"100-continue" and version == 11
+    head.keepalive = keepalive
+    return not (
+        (head.chunked and contentLength is not None)
+        or (host is None and version == 11)
     )
 
 

@@ -15,13 +15,16 @@ from .fields import firstValue
 # version, fields.  A plain path needs no decoding.  Values are not empty, and have no
 # spaces around them; they are matched up to their CR, because that is fast, and LF and
 # NUL in them are looked for apart.
-_HEAD = (
+_LINE = (
     rb"(([A-Z_-][A-Z_-]*+) ("
-    rb"((?=/)(?:/[^\x00-\x20\x7f%%#?/.][^\x00-\x20\x7f%%#?/]*+)*/?)"
+    rb"((?=/)(?:/[^\x00-\x20\x7f%#?/.][^\x00-\x20\x7f%#?/]*+)*/?)"
     rb"(?:\?([^\x00-\x20\x7f#]*+))?(?= )"
     rb"|/[^\x00-\x20\x7f]*+) HTTP/1\.([01]))"
-    rb"((?:\r\n%b%b*+: [^\r ][^\r]*+(?<! ))*)\r\n\r\n"
 )
+_FIELDS = rb"((?:\r\n%b%b*+: [^\r ][^\r]*+(?<! ))*)\r\n\r\n"
+
+#: A whole request line of the same form.
+matchLine = re.compile(_LINE).fullmatch
 
 
 class RequestHead:
@@ -201,7 +204,7 @@ class HeadLimits:
         name = rb"[" + characters + rb"]"
         if not ignoreInvalidHeaders:
             name = rb"[^\x00-\x20\x7f:]"
-        self.match = re.compile(_HEAD % (name, name)).match
+        self.match = re.compile(_LINE + _FIELDS % (name, name)).match
         #: Hosts that were validated: value of Host in lower case to name and port.
         self.hosts: dict[bytes, tuple[bytes, bytes]] = {}
 
