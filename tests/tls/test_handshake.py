@@ -14,11 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.reactors import OnLeanEPoll
 from tests.support.tls import SERVER, TLSClient, socketPair
+from twisted_upstream.net.transport import SocketTransport
 from twisted_upstream.tls.context import Settings, serverContext
 from twisted_upstream.tls.files import KeyPair
 from twisted_upstream.tls.handshake import Handshake, HandshakeFailed, Turns
 from twisted_upstream.tls.socket import TLSSocket
-from twisted_upstream.tls.transport import TLSTransport
 
 
 class TurnsTests(SynchronousTestCase):
@@ -125,7 +125,7 @@ class Server(Handshake):
     """
 
     handsOver = True
-    transport: TLSTransport | None = None
+    transport: SocketTransport | None = None
     keeps = False
 
     def __init__(self, sock: socket.socket, reactor: Any) -> None:
@@ -137,7 +137,7 @@ class Server(Handshake):
         Part of L{Handshake}, as C{handshakeFailed}.
         """
         protocol: Any = self
-        self.transport = TLSTransport(
+        self.transport = SocketTransport.overTLS(
             TLSSocket(sock, connection), self._reactor, protocol
         )
         if not self.keeps:

@@ -1,6 +1,6 @@
 """
-Tests of L{twisted_upstream.tls.transport} and L{twisted_upstream.tls.socket}: the other
-side is OpenSSL on the other end of a pair of sockets.
+Tests of L{twisted_upstream.net.transport} over L{twisted_upstream.tls.socket}: the
+other side is OpenSSL on the other end of a pair of sockets.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from zope.interface import implementer
 
 from tests.net.reactors import RecordingReactor
 from tests.support.certificates import issue
+from twisted_upstream.net.transport import SocketTransport
 from twisted_upstream.tls.context import Settings, serverContext
 from twisted_upstream.tls.files import KeyPair
 from twisted_upstream.tls.socket import TLSFailed, TLSSocket
-from twisted_upstream.tls.transport import TLSTransport
 
 
 @implementer(IProtocol, IHalfCloseableProtocol)
@@ -117,7 +117,9 @@ class TransportTests(SynchronousTestCase):
         self.reactor = RecordingReactor()
         self.protocol = Protocol()
         self.socket = TLSSocket(ours, server)
-        self.transport = TLSTransport(self.socket, self.reactor, self.protocol)
+        self.transport = SocketTransport.overTLS(
+            self.socket, self.reactor, self.protocol
+        )
         self.transport.resumeProducing()
 
     def turn(self) -> None:

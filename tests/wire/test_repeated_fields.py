@@ -97,8 +97,8 @@ class RepeatedFieldsTests(SynchronousTestCase):
         for behind in (b"x", b"\r\n", b"\r\n\r\n", second, BROWSER):
             self.assertSame(BROWSER, second + behind)
             self.assertSame(BROWSER, behind + second)
-        for end in (b"abcd", b"\r\nA:", b"\r\n\r", b"\n\r\n\r"):
-            self.assertSame(BROWSER, second[:-4] + end)
+        for ending in (b"abcd", b"\r\nA:", b"\r\n\r", b"\n\r\n\r"):
+            self.assertSame(BROWSER, second[:-4] + ending)
 
     def test_version(self) -> None:
         """

@@ -17,7 +17,6 @@ from ..tls.handshake import HandshakeFailed, Turns
 from ..tls.openssl import isAwaited, peerCertificate, verifyResult
 from ..tls.server import ServerTLS
 from ..tls.socket import TLSSocket
-from ..tls.transport import TLSTransport
 from ..wire.host import splitHost
 from .client import Client, NoHead
 
@@ -238,7 +237,7 @@ class HTTPAccept(Accept):
         self._peerName = peerName
         self._giveUp: Callable[[], None] | None = None
         #: What waits for an authority's answer.
-        self._waiting: TLSTransport | None = None
+        self._waiting: SocketTransport | None = None
         self.proxyProtocol = factory.address.proxyProtocol
         protocol = self._protocol = factory.buildProtocol()
         protocol.tls = self._state = ClientTLS(tls, factory.address.default)
@@ -331,15 +330,19 @@ class HTTPAccept(Accept):
         """
         state = self._state
         tls = self._tls.servers[state.server]
-        state.socket = TLSSocket(sock, connection, tls.bufferSize)
-        state.result = verifyResult(state.socket.ssl)
-        transport = TLSTransport(state.socket, self._reactor, None, self._peerName)
+        wrapped = state.socket = TLSSocket(sock, connection, tls.bufferSize)
+        state.result = verifyResult(wrapped.ssl)
+        transport = SocketTransport.overTLS(
+            wrapped, self._reactor, None, self._peerName
+        )
         if tls.tls.ocsp is not None and not state.result and state.certificate:
-            self._askAuthority(tls.tls.ocsp, transport)
+            self._askAuthority(tls.tls.ocsp, transport, wrapped)
         else:
-            self._serve(transport)
+            self._serve(transport, wrapped)
 
-    def _askAuthority(self, checker: OCSPChecker, transport: TLSTransport) -> None:
+    def _askAuthority(
+        self, checker: OCSPChecker, transport: SocketTransport, tls: TLSSocket
+    ) -> None:
         """
         Was the client's certificate revoked?
         """
@@ -349,9 +352,9 @@ class HTTPAccept(Accept):
             self._giveUp = None
             self._waiting = None
             self._state.ocspStatus = status
-            self._serve(transport)
+            self._serve(transport, tls)
 
-        giveUp = checker.check(transport.tls.connection, self, done)
+        giveUp = checker.check(tls.connection, self, done)
         if self._waiting is not None:
             self._giveUp = giveUp
 
@@ -389,11 +392,11 @@ class HTTPAccept(Accept):
             self._protocol, level, message, errno, "requesting certificate status"
         )
 
-    def _serve(self, transport: TLSTransport) -> None:
+    def _serve(self, transport: SocketTransport, tls: TLSSocket) -> None:
         self._enter(transport)
         self.handOver(transport)
         # The first request often comes with the end of the handshake.
-        self._served(transport, isEarly=not isAwaited(transport.tls.ssl))
+        self._served(transport, isEarly=not isAwaited(tls.ssl))
 
     def _enter(self, transport: SocketTransport) -> None:
         """

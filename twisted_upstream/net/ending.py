@@ -171,8 +171,10 @@ class EndingSocket(SendingSocket):
 
     def _resetOnClose(self) -> None:
         """
-        Make C{close} send a reset.
+        Make C{close} send a reset, and nothing before it.
         """
+        if self.tls is not None:
+            self.tls.silent = True
         try:
             self._socket.setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
@@ -193,6 +195,12 @@ class EndingSocket(SendingSocket):
         """
         Leave the reactor; nothing of the protocol's is called from here on.
         """
+        if self.tls is not None and (
+            self._queue is not None or self._error is not None
+        ):
+            # A clean end would say that all has come; and half a record cannot be
+            # followed by another one.
+            self.tls.silent = True
         self._open = self._writable = self._reading = False
         self._together = None
         if self._closingCall is not None:

@@ -23,6 +23,7 @@ from .sendqueue import BUSY, MOST_BUFFERS, FileRegion, SendQueue, TransportFaile
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IProducer
 
+    from ..tls.socket import TLSSocket
     from .sockaddr import Sockaddr
     from .splice import Pipe
     from .transport import Reactor
@@ -45,6 +46,7 @@ class SendingSocket(ConnectedSocket):
         in the call that wrote; may be replaced at any time.
     @ivar bytesSent: bytes that the kernel has taken, likewise.
     @ivar highWater: C{pending} from which on a registered push producer is paused.
+    @ivar tls: the socket, where it is one that encrypts; else C{None}.
     """
 
     __slots__ = (
@@ -65,15 +67,14 @@ class SendingSocket(ConnectedSocket):
         "drained",
         "highWater",
         "pending",
+        "tls",
     )
-
-    #: Keeps what has to wait.
-    queueFactory = SendQueue
 
     def __init__(
         self, sock: socket.socket, reactor: Reactor, peerName: Sockaddr | None
     ) -> None:
         ConnectedSocket.__init__(self, sock, peerName)
+        self.tls: TLSSocket | None = None
         self._send = sock.send
         self._reactor = reactor
         self._queue: SendQueue | None = None
@@ -193,7 +194,7 @@ class SendingSocket(ConnectedSocket):
             if count and self._accepts():
                 self._keep(FileRegion(fd, offset, count))
             return
-        queue = self.queueFactory(self._socket)
+        queue = self._newQueue()
         queue.add(FileRegion(fd, offset, count))
         try:
             self.bytesSent += queue.send()
@@ -265,9 +266,12 @@ class SendingSocket(ConnectedSocket):
         Keep what the kernel did not take.
         """
         if self._queue is None:
-            self._queue = self.queueFactory(self._socket)
+            self._queue = self._newQueue()
         self._queue.add(rest)
         self._kept()
+
+    def _newQueue(self) -> SendQueue:
+        return SendQueue(self._socket, copies=self.tls is not None)
 
     def _kept(self) -> None:
         """

@@ -93,13 +93,15 @@ class SendQueue:
     @ivar size: bytes that wait.
     """
 
-    __slots__ = ("_items", "_socket", "size")
+    __slots__ = ("_copies", "_items", "_socket", "size")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, copies: bool = False) -> None:
         """
         @param sock: non-blocking.
+        @param copies: files are read and written: the kernel cannot encrypt them.
         """
         self._socket = sock
+        self._copies = copies
         self._items: deque[Item] = deque()
         self.size = 0
 
@@ -200,7 +202,7 @@ class SendQueue:
         @return: may there be room for more?
         """
         wanted = min(region.count, _FILE_CHUNK)
-        if _sendfile is None:
+        if self._copies or _sendfile is None:
             return self._copyRegion(region)
         try:
             sent = _sendfile(self._socket.fileno(), region.fd, region.offset, wanted)
@@ -216,7 +218,7 @@ class SendQueue:
 
     def _copyRegion(self, region: FileRegion) -> bool:
         """
-        L{_sendRegion} where there is no sendfile(2) for this file.
+        L{_sendRegion} where there is no sendfile(2) for this file or socket.
         """
         wanted = min(region.count, _COPY_CHUNK)
         try:

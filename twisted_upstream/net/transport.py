@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IProtocol
 
+    from ..tls.socket import TLSSocket
     from .sockaddr import Sockaddr
     from .splice import Pipe
 
@@ -93,11 +94,6 @@ class SocketTransport(EndingSocket):
         "connectionNumber",
     )
 
-    #: Did the other side end without saying so?  Only TLS can tell.
-    truncated = False
-    #: What is known of its TLS; C{None}: it has none.
-    tls: Any = None
-
     def __init__(
         self,
         sock: socket.socket,
@@ -118,6 +114,38 @@ class SocketTransport(EndingSocket):
         self._mostRead = MOST_READ_SIZE
         if protocol is not None:
             self.protocol = protocol
+
+    @classmethod
+    def overTLS(
+        cls,
+        tls: TLSSocket,
+        reactor: Reactor,
+        protocol: IProtocol | None = None,
+        peerName: Sockaddr | None = None,
+    ) -> SocketTransport:
+        """
+        The transport of a socket that encrypts.  It is no other class: CPython runs
+        code faster that meets objects of one class only.
+        """
+        transport = cls(cast("socket.socket", tls), reactor, protocol, peerName)
+        transport.tls = tls
+        return transport
+
+    @property
+    def truncated(self) -> bool:
+        """
+        Did the other side end without saying so?  Only TLS can tell.
+        """
+        return self.tls is not None and self.tls.truncated
+
+    def takePlace(self, reactor: Any) -> None:
+        """
+        Read instead of who has the socket no more.
+
+        @param reactor: ours, that can do that.
+        """
+        reactor.replaceReader(self.fileno(), self)
+        self._watchedRead = True
 
     def doRead(self) -> None:
         """

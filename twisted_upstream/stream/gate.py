@@ -15,7 +15,6 @@ from ..tls.accept import UNRECOGNIZED_NAME, Accept, hasEnded
 from ..tls.handshake import HandshakeFailed, Turns
 from ..tls.openssl import peerCertificate, verifyResult
 from ..tls.socket import TLSSocket
-from ..tls.transport import TLSTransport
 from ..wire.client_hello import ClientHelloParser, NotClientHello
 from ..wire.host import splitHost
 from ..wire.proxy_protocol import readProxyHeader
@@ -323,7 +322,7 @@ class StreamGate(Accept):
         session.socket = TLSSocket(sock, connection)
         session.result = verifyResult(session.socket.ssl)
         session.certificate = peerCertificate(session.socket.ssl)
-        transport = TLSTransport(
+        transport = SocketTransport.overTLS(
             session.socket, self._reactor, session, session.connectionPeer
         )
         transport.hostName = hostName

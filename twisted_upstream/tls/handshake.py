@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
-    from ..net.transport import Reactor
-    from .transport import TLSTransport
+    from ..net.transport import Reactor, SocketTransport
 
 #: Steps in one turn of the reactor.
 MOST_STEPS = 3
@@ -205,7 +204,7 @@ class Handshake:
         finally:
             self._watch(False, False)
 
-    def handOver(self, transport: TLSTransport) -> None:
+    def handOver(self, transport: SocketTransport) -> None:
         """
         Let C{transport}, which has the socket now, read: in our place, where the
         reactor can change its readers without asking the kernel.

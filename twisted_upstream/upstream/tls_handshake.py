@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from OpenSSL import SSL
 
 from ..net.dialer import ConnectTimedOut
+from ..net.transport import SocketTransport
 from ..tls import openssl
 from ..tls.handshake import Handshake, HandshakeFailed
 from ..tls.names import NameCheck
 from ..tls.socket import TLSSocket
-from ..tls.transport import TLSTransport
 from .tls_identity import Identity
 
 if TYPE_CHECKING:
@@ -164,7 +164,9 @@ class UpstreamHandshake(Handshake):
             self._keepSession(tls)
         protocol = self._protocol
         protocol.identity = self._identity
-        transport = TLSTransport(tls, self._reactor, protocol, self._sockaddr)
+        transport = SocketTransport.overTLS(
+            tls, self._reactor, protocol, self._sockaddr
+        )
         try:
             protocol.makeConnection(transport)
             self.handOver(transport)

@@ -168,8 +168,7 @@ def _readSpecial(head: RequestHead, limits: HeadLimits) -> bool:
                 head.expectContinue = value == b"100-continue" and version == 11
     head.keepalive = keepalive
     return not (
-        (head.chunked and contentLength is not None)
-        or (host is None and version == 11)
+        (head.chunked and contentLength is not None) or (host is None and version == 11)
     )
 
 

@@ -64,9 +64,7 @@ class HTTP1Response(ResponseHead):
 
 
 # Status lines are few: each is looked at once.
-_matchLine = re.compile(
-    rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [^\r\n]*+)?)"
-).fullmatch
+_matchLine = re.compile(rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [^\r\n]*+)?)").fullmatch
 #: Version, status and text of those that were; then all are forgotten.
 _lines: dict[bytes, tuple[int, int, bytes]] = {}
 _MAX_LINES = 256
