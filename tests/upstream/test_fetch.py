@@ -21,7 +21,12 @@ from tests.support.conversation import (
 )
 from twisted_upstream.config.nodes import ConfigError
 from twisted_upstream.interfaces import IHTTPClient, IReply
-from twisted_upstream.plugins import Exchange, InvalidHead, ResponseHead
+from twisted_upstream.plugins import (
+    Exchange,
+    InvalidHead,
+    ResponseHead,
+    parseResponse,
+)
 from twisted_upstream.upstream.fetch import (
     Fetched,
     Fetcher,
@@ -51,6 +56,15 @@ class Ask(Exchange):
         if not number.isdigit():
             raise InvalidHead("upstream sent no number")
         return ResponseHead(200, b"\r\nA: b", len(number) + 1, int(number))
+
+
+class AskHTTP(Ask):
+    """
+    The answer is one of HTTP, with a length.
+    """
+
+    def processHeader(self, data: bytes) -> ResponseHead | None:
+        return parseResponse(data, 4096)
 
 
 class FetchTests(ConversationCase):
@@ -108,6 +122,23 @@ class FetchTests(ConversationCase):
         self.assertEqual(server.raw(), b"w\n")
         server.sends(b"0\n")
         self.assertEqual(self.successResultOf(result).body, b"")
+        talk.isQuiet()
+
+    def test_parsedHead(self) -> None:
+        """
+        What L{parseResponse} returns may be passed on as it is.
+        """
+        talk, fetcher = self.begin(exchange=AskHTTP)
+        result = self.fetch(fetcher)
+        server = talk.server()
+        server.sends(b"HTTP/1.1 201 Made\r\nContent-Length: 5\r\nContent-Type: a/b")
+        self.assertNoResult(result)
+        server.sends(b"\r\nX-C: d\r\nServer: e\r\nConnection: close\r\n\r\nhello")
+        found = self.successResultOf(result)
+        self.assertEqual(
+            (found.status, found.contentType, found.fields, found.body),
+            (201, b"a/b", b"\r\nX-C: d", b"hello"),
+        )
         talk.isQuiet()
 
     def test_retries(self) -> None:
