@@ -195,19 +195,6 @@ class IKept(Interface):
         """
 
 
-class IDialer(Interface):
-    """
-    Opens connections to servers.
-    """
-
-    def dial(peer: Peer, waiter: IDialWaiter) -> Callable[[], None]:
-        """
-        Connect to C{peer} and tell C{waiter} once, possibly before returning.
-
-        @return: "give up": the waiter will not be told any more.
-        """
-
-
 class IDialWaiter(Interface):
     """
     Who waits for a connection.  Told once.

@@ -63,7 +63,6 @@ class Peer:
         changes it does so by C{UpstreamGroup.setDown()}.
     @ivar slowStart: how long a server that has come back warms up, in seconds; 0: not.
     @ivar warmingSince: when it came back, in seconds, or C{None}: it is warm.
-    @ivar tlsSession: what a later TLS handshake with it can resume.
     @cvar sharesHealth: do other groups learn from its C{fails}?
     """
 
@@ -90,7 +89,6 @@ class Peer:
         "sid",
         "slowStart",
         "sockaddr",
-        "tlsSession",
         "warmingSince",
         "weight",
     )
@@ -138,7 +136,6 @@ class Peer:
         # A name for the peer, not a secret: the digest is part of nginx's cookies.
         digest = md5(self.nameBytes, usedforsecurity=False)
         self.sid = sid or digest.hexdigest().encode()
-        self.tlsSession: object | None = None
 
     def __repr__(self) -> str:
         return f"<Peer {self.name}>"

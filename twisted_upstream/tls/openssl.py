@@ -8,7 +8,6 @@ made of itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
@@ -406,32 +405,3 @@ def cipherName(ssl: Any, code: bytes) -> str:
     if cipher == _ffi.NULL:
         return "0x" + code.hex()
     return _text(_lib.SSL_CIPHER_get_name(cipher))
-
-
-def whenSigned(context: SSL.Context, told: Callable[[Any, bool, int], None]) -> None:
-    """
-    Tell which algorithm either side has signed with: C{told(ssl, isOurs, code)}.
-
-    @note: costs a Python call for every message of every handshake.
-    """
-
-    def message(
-        isOurs: int,
-        version: int,
-        kind: int,
-        data: Any,
-        size: int,
-        ssl: Any,
-        argument: Any,
-    ) -> None:
-        if kind != 22 or size < 6:
-            return
-        content = _ffi.buffer(data, size)
-        if content[0] == b"\x0f":
-            told(ssl, bool(isOurs), int.from_bytes(content[4:6], "big"))
-
-    callback = _ffi.callback(
-        "void(*)(int, int, int, const void *, size_t, SSL *, void *)", message
-    )
-    _lib.SSL_CTX_set_msg_callback(rawContext(context), callback)
-    _hold(context, callback)
