@@ -191,7 +191,8 @@ class Accept(Handshake):
         elif isinstance(chosen, int):
             self._reject(sock, data, chosen)
         else:
-            connection = SSL.Connection(chosen.ssl, sock)
+            context = chosen.answering(self.hello, self._reactor.seconds())
+            connection = SSL.Connection(context, sock)
             connection.set_accept_state()
             self.begin(connection)
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from OpenSSL import SSL, crypto
@@ -21,6 +22,10 @@ from OpenSSL import SSL, crypto
 from . import openssl
 from .commands import Commands
 from .files import KeyPair
+from .tickets import TicketKeys
+
+if TYPE_CHECKING:
+    from ..wire.client_hello import ClientHello
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _VERSIONS = {
@@ -104,16 +109,32 @@ class Context:
     """
     An OpenSSL context and what belongs to it.
 
-    @ivar ssl: pyOpenSSL's.
+    @ivar ssl: pyOpenSSL's; a server's first one.
     @ivar sessions: of a client: to be resumed; by address and name.
     """
 
-    __slots__ = ("__weakref__", "sessions", "settings", "ssl")
+    __slots__ = ("__weakref__", "_tickets", "sessions", "settings", "ssl")
 
-    def __init__(self, settings: Settings, context: SSL.Context) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        context: SSL.Context,
+        tickets: TicketKeys | None = None,
+    ) -> None:
         self.settings = settings
         self.ssl = context
+        self._tickets = tickets
         self.sessions: dict[Any, Any] = {}
+
+    def answering(self, hello: ClientHello | None, now: float) -> SSL.Context:
+        """
+        Of a server: what answers a client.
+
+        @param hello: what the client said; C{None}: that could not be understood.
+        @param now: seconds.
+        """
+        tickets = self._tickets
+        return self.ssl if tickets is None else tickets.contextFor(hello, now)
 
     def keepSession(self, key: Any, session: Any) -> None:
         """
@@ -151,8 +172,20 @@ def _context(isServer: bool, settings: Settings) -> Context:
     key = (isServer, settings)
     found = _contexts.get(key)
     if found is None:
-        found = _contexts[key] = Context(settings, _make(isServer, settings))
+        context = _make(isServer, settings)
+        tickets = None
+        if isServer and settings.cache == "shared" and _hasTickets(context):
+            again = partial(_make, True, settings)
+            tickets = TicketKeys(context, settings.timeout, again)
+        found = _contexts[key] = Context(settings, context, tickets)
     return found
+
+
+def _hasTickets(context: SSL.Context) -> bool:
+    """
+    Do clients keep their sessions?  C{ssl_conf_command} has a say in that, too.
+    """
+    return not context.set_options(0) & _NO_TICKET
 
 
 def _make(isServer: bool, settings: Settings) -> SSL.Context:

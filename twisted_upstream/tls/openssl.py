@@ -8,6 +8,7 @@ made of itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from OpenSSL import SSL
@@ -29,6 +30,8 @@ ZERO_RETURN = _lib.SSL_ERROR_ZERO_RETURN
 _MODE_NO_AUTO_CHAIN = 0x8
 _REASON_UNEXPECTED_EOF = 294
 _LIBRARY_SSL = 20
+# In a session, the field that has the ticket.
+_TICKET = 0xAA
 #: Reasons from here on are alerts of the other side.
 _ALERTS = 1000
 
@@ -350,6 +353,30 @@ def sessionId(ssl: Any) -> bytes:
     """
     The session's number; empty if it has none.
     """
+    der = _session(ssl)
+    # Version, protocol and cipher come first.
+    for place, (_, content) in enumerate(_elements(der)):
+        if place == 3:
+            return content
+    return b""
+
+
+def ticketName(ssl: Any) -> bytes:
+    """
+    The name of the key that the session's ticket was made with, as its client has it;
+    empty: it has no ticket.
+    """
+    for tag, content in _elements(_session(ssl)):
+        if tag == _TICKET:
+            begin, _ = derHeader(content, 0)
+            return content[begin : begin + 16]
+    return b""
+
+
+def _session(ssl: Any) -> bytes:
+    """
+    The session in DER; empty: there is none.
+    """
     session = _lib.SSL_get_session(ssl)
     if session == _ffi.NULL:
         return b""
@@ -359,19 +386,23 @@ def sessionId(ssl: Any) -> bytes:
     data = _ffi.new("unsigned char[]", size)
     pointer = _ffi.new("unsigned char **", data)
     _lib.i2d_SSL_SESSION(session, pointer)
-    return _fourthElement(_ffi.buffer(data, size)[:])
+    der: bytes = _ffi.buffer(data, size)[:]
+    return der
 
 
-def _fourthElement(der: bytes) -> bytes:
+def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
     """
-    Of the sequence that a session is: version, protocol, cipher, number.
+    Tag and content of what is in a sequence.
     """
-    at, _ = derHeader(der, 0)
-    for _ in range(3):
-        begin, size = derHeader(der, at)
-        at = begin + size
-    begin, size = derHeader(der, at)
-    return der[begin : begin + size]
+    if not der:
+        return
+    at, size = derHeader(der, 0)
+    end = at + size
+    while at < end:
+        tag = der[at]
+        at, size = derHeader(der, at)
+        yield tag, der[at : at + size]
+        at += size
 
 
 def derHeader(der: bytes, at: int) -> tuple[int, int]:

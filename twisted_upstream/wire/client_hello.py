@@ -18,7 +18,11 @@ _SERVER_NAME = 0
 _GROUPS = 10
 _SIGNATURE_ALGORITHMS = 13
 _ALPN = 16
+_SESSION_TICKET = 35
+_PRE_SHARED_KEY = 41
 _VERSIONS = 43
+
+_TICKET_NAME = 16
 
 _VERSION_NAMES = {
     b"\x00\x02": "SSLv2",
@@ -47,6 +51,8 @@ class ClientHello:
     @ivar ciphers: cipher suites, two bytes each, in the client's order.
     @ivar groups: for the key exchange.
     @ivar signatureAlgorithms: in the client's order.
+    @ivar ticketName: the first 16 bytes of the ticket that the client comes back with,
+        which name the ticket's key (RFC 5077, section 4); empty: it has none.
     """
 
     __slots__ = (
@@ -55,6 +61,7 @@ class ClientHello:
         "_signatureAlgorithms",
         "protocols",
         "serverName",
+        "ticketName",
         "version",
     )
 
@@ -62,6 +69,7 @@ class ClientHello:
         self.version = version
         self.serverName: bytes | None = None
         self.protocols: tuple[bytes, ...] = ()
+        self.ticketName = b""
         # Seldom asked for, and long.
         self._ciphers = self._groups = self._signatureAlgorithms = b""
 
@@ -259,6 +267,11 @@ def _hello(body: bytes) -> ClientHello:
                 hello._groups = body[at : at + size]
             elif kind == _SIGNATURE_ALGORITHMS:
                 hello._signatureAlgorithms = body[at : at + size]
+            elif kind == _SESSION_TICKET:
+                hello.ticketName = body[at : at + min(size, _TICKET_NAME)]
+            elif kind == _PRE_SHARED_KEY:
+                # The first identity, after the lengths of all and of itself.
+                hello.ticketName = body[at + 4 : at + min(size, 4 + _TICKET_NAME)]
             at += size
     return hello
 
