@@ -260,6 +260,19 @@ class TransportTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.protocol.events, ["write", "read", "lost"])
 
+    def test_halfCloseAtOnce(self) -> None:
+        """
+        Our end is said before the reactor goes round: the other side might say its own
+        first, and then would never hear ours.
+        """
+        self.transport.write(b"x")
+        self.transport.loseWriteConnection()
+        self.assertEqual(self.client.recv(10), b"x")
+        self.assertRaises(SSL.ZeroReturnError, self.client.recv, 10)
+        self.assertEqual(self.protocol.events, [])
+        self.turn()
+        self.assertEqual(self.protocol.events, ["write"])
+
     def test_end(self) -> None:
         """
         The other side's end is one, and we can still answer.

@@ -137,6 +137,9 @@ class EndingSocket(SendingSocket):
         self.sendTogether()
         self._writeEnding = True
         self._writable = False
+        if self.tls is not None and self._queue is None and self._error is None:
+            # Before the other side does: who was told of an end first does not answer.
+            self.tls.sayEnd()
         # The protocol is told of the end, so this waits for the reactor, too.
         self._watchWrite()
 

@@ -266,7 +266,10 @@ class TLSSocket:
 
     # ---- the end --------------------------------------------------------------------
 
-    def _sayEnd(self) -> None:
+    def sayEnd(self) -> None:
+        """
+        Say that no more comes, once: nothing may be sent after that.
+        """
         if not (self._said or self._failed or self.silent or self.ended):
             self._said = True
             openssl.sendCloseNotify(self.ssl)
@@ -276,7 +279,7 @@ class TLSSocket:
         End our output; the other side may go on.
         """
         if how == _SHUT_WR:
-            self._sayEnd()
+            self.sayEnd()
         self._socket.shutdown(how)
 
     def close(self) -> None:
@@ -285,7 +288,7 @@ class TLSSocket:
         """
         if self._socket.fileno() < 0:
             return
-        self._sayEnd()
+        self.sayEnd()
         if not self._failed or self.truncated:
             openssl.forget(self.ssl)
         self._socket.close()
