@@ -13,6 +13,7 @@ from tests.support.conversation import (
     get,
     upstream,
 )
+from twisted_upstream.dialects.proxy import ProxyExchange
 
 
 class BalancerTests(ConversationCase):
@@ -50,13 +51,14 @@ class BalancerTests(ConversationCase):
 
     def test_first(self) -> None:
         """
-        Where no server was asked yet the connection ends, and nothing is left of it.
+        Where no server was asked yet the client gets 500, too.
         """
         talk = self.begin(0)
         client = talk.client()
         client.sends(get("/"))
-        client.isClosed()
-        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        client.hears(500)
+        talk.isLogged("a balancer or a protocol failed: ZeroDivisionError(")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_next(self) -> None:
         """
@@ -72,3 +74,52 @@ class BalancerTests(ConversationCase):
         client.sends(get("/"))
         talk.server().sends(answer(b"x"))
         client.hears(200, b"x")
+
+
+class DialectTests(ConversationCase):
+    """
+    A protocol that raises before anything is sent.
+    """
+
+    def check(self, location: str, request: bytes) -> None:
+        """
+        Whatever raises, the client gets 500, and the next request is served.
+        """
+        servers = upstream("10.0.0.1:80")
+        talk = self.talk(
+            configuration(f"location / {{ {location} }} set $u u;", servers)
+        )
+        for name in ("__init__", "createRequest"):
+            good = getattr(ProxyExchange, name)
+
+            def bad(*arguments: Any) -> Any:
+                raise RuntimeError("no good")
+
+            client = talk.client()
+            self.patch(ProxyExchange, name, bad)
+            client.sends(request)
+            client.hears(500)
+            setattr(ProxyExchange, name, good)
+            client = talk.client()
+            client.sends(request)
+            server = talk.server()
+            server.sends(answer(b"x", "Connection: close"))
+            client.hears(200, b"x")
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+            talk.isLogged("a balancer or a protocol failed: RuntimeError('no good')")
+
+    def test_constant(self) -> None:
+        """
+        In a location with a constant address.
+        """
+        self.check("proxy_pass http://u;", get("/"))
+        self.check(
+            "proxy_pass http://u;",
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
+        )
+
+    def test_variable(self) -> None:
+        """
+        In one whose address has variables.
+        """
+        self.check("proxy_pass http://$u;", get("/"))

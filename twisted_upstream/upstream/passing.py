@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from . import fields, retry
 from .options import PassOptions
 from .request import UpstreamRequest
@@ -82,6 +84,8 @@ class Passing:
         "tries",
     )
 
+    _logger = Logger()
+
     def __init__(
         self,
         options: PassOptions,
@@ -150,20 +154,23 @@ class Passing:
         """
         Pass C{client}'s request: a location's content.
         """
-        exchange = client.exchange = self._exchangeFactory(client)
-        body = client.body
-        if body is None:
-            group = self._group
-            if group is not None and not client.connection.isHalfClosed:
-                UpstreamRequest(self, client, exchange, group).start()
+        try:
+            exchange = client.exchange = self._exchangeFactory(client)
+            body = client.body
+            if body is None:
+                group = self._group
+                if group is not None and not client.connection.isHalfClosed:
+                    UpstreamRequest(self, client, exchange, group).start()
+                else:
+                    self._start(client, exchange)
+            elif self.requestBuffering or not exchange.mayStream:
+                body.read(partial(self._start, client, exchange))
             else:
-                self._start(client, exchange)
-        elif self.requestBuffering or not exchange.mayStream:
-            body.read(partial(self._start, client, exchange))
-        else:
-            body.begin(streaming=True)
-            if not body.failed:
-                self._start(client, exchange)
+                body.begin(streaming=True)
+                if not body.failed:
+                    self._start(client, exchange)
+        except Exception as e:
+            self._raised(client, e)
 
     def handleBodiless(self, client: Any) -> None:
         """
@@ -188,7 +195,7 @@ class Passing:
             return
         group = self._group
         if group is not None:
-            UpstreamRequest(self, client, exchange, group).start()
+            self._ask(client, exchange, group)
             return
         assert self._target is not None
         authority = exchange.authority(self._target(client))
@@ -197,10 +204,28 @@ class Passing:
             return
         text, defaultPort = authority
 
-        def found(group: UpstreamGroup) -> None:
-            UpstreamRequest(self, client, exchange, group).start()
+        self._groups.find(
+            text, defaultPort, client, partial(self._ask, client, exchange)
+        )
 
-        self._groups.find(text, defaultPort, client, found)
+    def _ask(self, client: Any, exchange: IExchange, group: UpstreamGroup) -> None:
+        try:
+            UpstreamRequest(self, client, exchange, group).start()
+        except Exception as e:
+            self._raised(client, e)
+
+    def _raised(self, client: Any, error: Exception) -> None:
+        """
+        A balancer, a protocol or we ourselves have a fault, before any server was
+        waited for: the client is answered all the same.
+        """
+        self._logger.failure("unhandled error in a balancer or a protocol")
+        client.logError("alert", f"a balancer or a protocol failed: {error!r}")
+        upstream, client.upstream = client.upstream, None
+        if upstream is not None and not upstream.isOver:
+            upstream.discard()
+        if not client.isFinished:
+            client.failResponse(500)
 
     def identity(self, client: Any, exchange: Any, group: UpstreamGroup) -> Hashable:
         """
