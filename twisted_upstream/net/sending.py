@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 
@@ -23,7 +23,6 @@ from .sendqueue import BUSY, MOST_BUFFERS, FileRegion, SendQueue, TransportFaile
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IProducer
 
-    from ..tls.socket import TLSSocket
     from .sockaddr import Sockaddr
     from .splice import Pipe
     from .transport import Reactor
@@ -34,6 +33,23 @@ HIGH_WATER = 64 * 1024
 _INET = (socket.AF_INET, socket.AF_INET6)
 # Most bytes that wait for the end of a round: more fills segments anyway.
 _SMALL = 16 * 1024
+
+
+class EncryptingSocket(Protocol):
+    """
+    What is asked of a socket that encrypts, besides what a socket does.
+
+    @ivar silent: close without a word.
+    @ivar truncated: the other side has ended without saying so.
+    """
+
+    silent: bool
+    truncated: bool
+
+    def sayEnd(self) -> None:
+        """
+        Say that no more comes, once: nothing may be sent after that.
+        """
 
 
 class SendingSocket(ConnectedSocket):
@@ -74,7 +90,7 @@ class SendingSocket(ConnectedSocket):
         self, sock: socket.socket, reactor: Reactor, peerName: Sockaddr | None
     ) -> None:
         ConnectedSocket.__init__(self, sock, peerName)
-        self.tls: TLSSocket | None = None
+        self.tls: EncryptingSocket | None = None
         self._send = sock.send
         self._reactor = reactor
         self._queue: SendQueue | None = None

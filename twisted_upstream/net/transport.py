@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IProtocol
 
-    from ..tls.socket import TLSSocket
+    from .sending import EncryptingSocket
     from .sockaddr import Sockaddr
     from .splice import Pipe
 
@@ -118,7 +118,7 @@ class SocketTransport(EndingSocket):
     @classmethod
     def overTLS(
         cls,
-        tls: TLSSocket,
+        tls: EncryptingSocket,
         reactor: Reactor,
         protocol: IProtocol | None = None,
         peerName: Sockaddr | None = None,
