@@ -13,6 +13,7 @@ from tests.support.conversation import (
     get,
     upstream,
 )
+from twisted_upstream.upstream.passing import Passing
 
 
 def pages(page: str, server: str, access: str = "access_log off;") -> str:
@@ -35,20 +36,37 @@ class SubrequestTests(ConversationCase):
     Requests within requests, as SSI makes them.
     """
 
-    def test_balancerRaises(self) -> None:
+    def test_raises(self) -> None:
         """
         What raises within one ends the page, whose client would wait for ever.
+        """
+
+        def broken(passing: object, client: object) -> None:
+            raise ZeroDivisionError
+
+        self.patch(Passing, "handle", broken)
+        talk = self.talk(pages('<!--#include virtual="/p" -->', ""))
+        client = talk.client()
+        client.sends(get("/page"))
+        client.isClosed()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_balancerRaises(self) -> None:
+        """
+        A balancer that raises makes it an error, which the page shows.
         """
 
         def broken(client: object) -> Any:
             raise ZeroDivisionError
 
-        talk = self.talk(pages('<!--#include virtual="/p" -->', ""))
+        talk = self.talk(pages('[<!--#include virtual="/p" -->]', ""))
         for group in talk.http.groups:
             group.initPeer = broken
         client = talk.client()
         client.sends(get("/page"))
-        client.isClosed()
+        body = client.hears(200).body
+        self.assertTrue(body.startswith(b"[<html>") and body.endswith(b"]"), body)
+        self.assertIn(b"500 Internal Server Error", body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_way(self) -> None:
