@@ -4,6 +4,8 @@ Tests for L{twisted_upstream.tls.tickets}: servers and clients of OpenSSL, in me
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 from OpenSSL import SSL, crypto
@@ -13,7 +15,7 @@ from tests.support.certificates import issue
 from twisted_upstream.tls import openssl
 from twisted_upstream.tls.context import Context, Settings, serverContext
 from twisted_upstream.tls.files import KeyPair
-from twisted_upstream.tls.tickets import TicketKeys, keyName
+from twisted_upstream.tls.tickets import TicketKeys, converse, keyName
 from twisted_upstream.wire.client_hello import ClientHelloParser
 
 _LIFE = 300
@@ -68,17 +70,7 @@ class TicketKeysTests(SynchronousTestCase):
         server = SSL.Connection(context.answering(hello, now))
         server.set_accept_state()
         server.bio_write(said)
-        for _ in range(4):
-            for mine, other in ((server, client), (client, server)):
-                try:
-                    mine.do_handshake()
-                    mine.recv(1)
-                except SSL.WantReadError:
-                    pass
-                try:
-                    other.bio_write(mine.bio_read(1 << 16))
-                except SSL.WantReadError:
-                    pass
+        converse(client, server)
         return client
 
     def name(self, client: SSL.Connection) -> bytes:
@@ -158,6 +150,19 @@ class TicketKeysTests(SynchronousTestCase):
             self.clientContext = theirs
             again = self.visit(context, 6 * _LIFE, version, session)
             self.assertFalse(self.isResumed(again))
+
+    def test_gone(self) -> None:
+        """
+        A key that was followed by two others is nowhere any more.
+        """
+        context = self.makeContext()
+        first = weakref.ref(context.answering(None, 0))
+        context.answering(None, _LIFE)
+        gc.collect()
+        self.assertIsNotNone(first())
+        context.answering(None, 2 * _LIFE)
+        gc.collect()
+        self.assertIsNone(first())
 
     def test_notRenewed(self) -> None:
         """

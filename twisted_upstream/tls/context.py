@@ -109,22 +109,27 @@ class Context:
     """
     An OpenSSL context and what belongs to it.
 
-    @ivar ssl: pyOpenSSL's; a server's first one.
     @ivar sessions: of a client: to be resumed; by address and name.
     """
 
-    __slots__ = ("__weakref__", "_tickets", "sessions", "settings", "ssl")
+    __slots__ = ("__weakref__", "_ssl", "sessions", "settings")
 
     def __init__(
         self,
         settings: Settings,
-        context: SSL.Context,
-        tickets: TicketKeys | None = None,
+        context: SSL.Context | TicketKeys,
     ) -> None:
         self.settings = settings
-        self.ssl = context
-        self._tickets = tickets
+        self._ssl = context
         self.sessions: dict[Any, Any] = {}
+
+    @property
+    def ssl(self) -> SSL.Context:
+        """
+        pyOpenSSL's; of a server whose keys are renewed, the newest.
+        """
+        context = self._ssl
+        return context.current if isinstance(context, TicketKeys) else context
 
     def answering(self, hello: ClientHello | None, now: float) -> SSL.Context:
         """
@@ -133,8 +138,10 @@ class Context:
         @param hello: what the client said; C{None}: that could not be understood.
         @param now: seconds.
         """
-        tickets = self._tickets
-        return self.ssl if tickets is None else tickets.contextFor(hello, now)
+        context = self._ssl
+        if isinstance(context, TicketKeys):
+            return context.contextFor(hello, now)
+        return context
 
     def keepSession(self, key: Any, session: Any) -> None:
         """
@@ -172,12 +179,12 @@ def _context(isServer: bool, settings: Settings) -> Context:
     key = (isServer, settings)
     found = _contexts.get(key)
     if found is None:
-        context = _make(isServer, settings)
-        tickets = None
-        if isServer and settings.cache == "shared" and _hasTickets(context):
+        first = _make(isServer, settings)
+        context: SSL.Context | TicketKeys = first
+        if isServer and settings.cache == "shared" and _hasTickets(first):
             again = partial(_make, True, settings)
-            tickets = TicketKeys(context, settings.timeout, again)
-        found = _contexts[key] = Context(settings, context, tickets)
+            context = TicketKeys(first, settings.timeout, again)
+        found = _contexts[key] = Context(settings, context)
     return found
 
 

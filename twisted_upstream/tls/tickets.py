@@ -39,28 +39,40 @@ def keyName(context: SSL.Context) -> bytes:
     server = SSL.Connection(context)
     server.set_accept_state()
     try:
-        for _ in range(_TURNS):
-            for mine, other in ((client, server), (server, client)):
-                try:
-                    mine.do_handshake()
-                    mine.recv(1)
-                except SSL.WantReadError:
-                    pass
-                try:
-                    other.bio_write(mine.bio_read(_MOST))
-                except SSL.WantReadError:
-                    pass
+        converse(client, server)
     except SSL.Error:
         return b""
     return openssl.ticketName(openssl.raw(client))
 
 
+def converse(client: SSL.Connection, server: SSL.Connection) -> None:
+    """
+    Let two connections in memory shake hands, and hear of tickets.
+
+    @raise SSL.Error: they do not get on.
+    """
+    for _ in range(_TURNS):
+        for mine, other in ((client, server), (server, client)):
+            try:
+                mine.do_handshake()
+                mine.recv(1)
+            except SSL.WantReadError:
+                pass
+            try:
+                other.bio_write(mine.bio_read(_MOST))
+            except SSL.WantReadError:
+                pass
+
+
 class TicketKeys:
     """
     The contexts of one server that differ in nothing but their keys.
+
+    @ivar current: makes tickets now.  One that is neither this nor the one before is
+        kept by nobody: its key is gone.
     """
 
-    __slots__ = ("_current", "_life", "_make", "_name", "_previous", "_until")
+    __slots__ = ("_life", "_make", "_name", "_previous", "_until", "current")
 
     _log = Logger()
 
@@ -71,7 +83,7 @@ class TicketKeys:
         @param life: of a session, in seconds.
         @param make: makes another context.
         """
-        self._current = first
+        self.current = first
         self._life = max(life, 1.0)
         self._make = make
         self._previous: SSL.Context | None = None
@@ -94,14 +106,14 @@ class TicketKeys:
         if previous is not None and hello is not None and hello.ticketName:
             if hello.ticketName == self._name:
                 return previous
-        return self._current
+        return self.current
 
     def _renew(self) -> None:
         try:
-            name = keyName(self._current)
+            name = keyName(self.current)
             new = self._make()
         except Exception:
             self._log.failure("keys of session tickets could not be renewed")
             return
         self._name = name
-        self._previous, self._current = self._current, new
+        self._previous, self.current = self.current, new

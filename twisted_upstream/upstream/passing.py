@@ -164,7 +164,7 @@ class Passing:
                 else:
                     self._start(client, exchange)
             elif self.requestBuffering or not exchange.mayStream:
-                body.read(partial(self._start, client, exchange))
+                body.read(partial(self._bodyRead, client, exchange))
             else:
                 body.begin(streaming=True)
                 if not body.failed:
@@ -177,8 +177,11 @@ class Passing:
         Pass C{client}'s request without its body, which nobody looks at.
         """
         if client.discardsBody():
-            exchange = client.exchange = self._exchangeFactory(client)
-            self._start(client, exchange)
+            try:
+                exchange = client.exchange = self._exchangeFactory(client)
+                self._start(client, exchange)
+            except Exception as e:
+                self._raised(client, e)
 
     def begin(self, client: Any) -> None:
         """
@@ -189,13 +192,19 @@ class Passing:
         exchange = client.exchange = self._exchangeFactory(client)
         UpstreamRequest(self, client, exchange, self._group).start()
 
+    def _bodyRead(self, client: Any, exchange: IExchange) -> None:
+        try:
+            self._start(client, exchange)
+        except Exception as e:
+            self._raised(client, e)
+
     def _start(self, client: Any, exchange: IExchange) -> None:
         if client.connection.isHalfClosed and not self.ignoreClientAbort:
             client.failResponse(499)
             return
         group = self._group
         if group is not None:
-            self._ask(client, exchange, group)
+            UpstreamRequest(self, client, exchange, group).start()
             return
         assert self._target is not None
         authority = exchange.authority(self._target(client))
@@ -203,7 +212,6 @@ class Passing:
             client.failResponse(500)
             return
         text, defaultPort = authority
-
         self._groups.find(
             text, defaultPort, client, partial(self._ask, client, exchange)
         )

@@ -159,8 +159,7 @@ class UpstreamHead(UpstreamResponse):
         if passing.shown:
             passing.show(head)
         if head.fields:
-            hide = passing.hide
-            head.fields = hide(b"", head.fields)
+            head.fields = passing.hide(b"", head.fields)
         self._buffered = buffered
         if status == 101:
             self._upgrade(head, data[head.consumed :])
