@@ -13,6 +13,7 @@ from tests.support.conversation import (
     get,
     upstream,
 )
+from twisted_upstream.dialects.memcached import MemcachedExchange
 from twisted_upstream.dialects.proxy import ProxyExchange
 
 
@@ -123,3 +124,19 @@ class DialectTests(ConversationCase):
         In one whose address has variables.
         """
         self.check("proxy_pass http://$u;", get("/"))
+
+    def test_bodiless(self) -> None:
+        """
+        In one of a protocol that passes no bodies on.
+        """
+
+        def bad(*arguments: Any) -> Any:
+            raise RuntimeError("no good")
+
+        self.patch(MemcachedExchange, "createRequest", bad)
+        location = 'location / { set $memcached_key "a"; memcached_pass u; }'
+        talk = self.talk(configuration(location, upstream("10.0.0.1:80")))
+        client = talk.client()
+        client.sends(get("/"))
+        client.hears(500)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
